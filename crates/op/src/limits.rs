@@ -1,0 +1,112 @@
+//! Limits on what one request may ask, each with its name and unit (`DESIGN` §7).
+
+/// The limits on operations. Those of the wire (headers, bodies, connections) are the server's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Rows a page without a size.
+    pub page_size_default: u32,
+    /// Rows a page at most; larger sizes are taken as this.
+    pub page_size_max: u32,
+    /// Bytes of a page (as JSON, roughly) after which it ends early.
+    pub page_bytes_max: usize,
+    /// Rows of a to-many relation shown by `expand` for each parent.
+    pub expand_items_max: u32,
+    /// Levels of relations in one read.
+    pub expand_depth_max: usize,
+    /// Paths in one `expand`.
+    pub expand_paths_max: usize,
+    /// Terms of a filter.
+    pub filter_terms_max: usize,
+    /// Nodes of one expression.
+    pub expression_nodes_max: usize,
+    /// Bytes of a `filter=` text.
+    pub filter_bytes_max: usize,
+    /// Values of one `in`.
+    pub in_values_max: usize,
+    /// Keys of an order, the row's own key apart.
+    pub order_keys_max: usize,
+    /// Groups of one aggregate.
+    pub groups_max: u32,
+    /// Rows up to which a total is counted.
+    pub total_max: u64,
+    /// Events (so rows changed) of one commit.
+    pub commit_events_max: usize,
+    /// Bytes of the events of one commit.
+    pub commit_bytes_max: usize,
+    /// Bytes of one row as JSON.
+    pub row_bytes_max: usize,
+    /// Elements of an owned list.
+    pub owned_elements_max: usize,
+    /// Elements of a scalar list.
+    pub list_elements_max: usize,
+    /// Bytes of a String without `@length`.
+    pub string_bytes_max: usize,
+    /// Bytes of a `Bytes`.
+    pub bytes_bytes_max: usize,
+    /// Bytes of a `Json`.
+    pub json_bytes_max: usize,
+    /// Levels of a JSON text.
+    pub json_depth_max: usize,
+    /// Characters of an idempotency key.
+    pub idempotency_key_max: usize,
+    /// Rows that one ingest reads ahead.
+    pub ingest_rows_ahead_max: usize,
+    /// Bytes of a GraphQL document.
+    pub graphql_bytes_max: usize,
+    /// Tokens of a GraphQL document.
+    pub graphql_tokens_max: usize,
+    /// Levels of fields in a GraphQL document.
+    pub graphql_depth_max: usize,
+    /// Aliases in a GraphQL document.
+    pub graphql_aliases_max: usize,
+    /// Root fields of a GraphQL operation.
+    pub graphql_root_fields_max: usize,
+    /// Fragment visits of a GraphQL document, counted before validation.
+    pub graphql_fragment_visits_max: usize,
+    /// Bytes of a WebSocket message.
+    pub websocket_message_bytes_max: usize,
+    /// Bytes waiting to be written to one WebSocket.
+    pub websocket_out_bytes_max: usize,
+    /// Bytes of a gRPC message, in and out.
+    pub grpc_message_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            page_size_default: 50,
+            page_size_max: 1_000,
+            page_bytes_max: 2 << 20,
+            expand_items_max: 20,
+            expand_depth_max: 3,
+            expand_paths_max: 5,
+            filter_terms_max: 20,
+            expression_nodes_max: 100,
+            filter_bytes_max: 4_096,
+            in_values_max: 100,
+            order_keys_max: 3,
+            groups_max: 1_000,
+            total_max: 10_000,
+            commit_events_max: 1_000,
+            commit_bytes_max: 4 << 20,
+            row_bytes_max: 256 << 10,
+            owned_elements_max: 500,
+            list_elements_max: 100,
+            string_bytes_max: 64 << 10,
+            bytes_bytes_max: 128 << 10,
+            json_bytes_max: 64 << 10,
+            json_depth_max: 64,
+            idempotency_key_max: 255,
+            ingest_rows_ahead_max: 4_096,
+            graphql_bytes_max: 15_000,
+            graphql_tokens_max: 1_000,
+            graphql_depth_max: 8,
+            graphql_aliases_max: 30,
+            graphql_root_fields_max: 50,
+            graphql_fragment_visits_max: 2_000,
+            websocket_message_bytes_max: 512 << 10,
+            websocket_out_bytes_max: 1 << 20,
+            grpc_message_bytes_max: 4 << 20,
+        }
+    }
+}
