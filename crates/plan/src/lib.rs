@@ -1,1 +1,19 @@
-//! stub
+//! Plans: an operation, a model and a principal become what a store is to do.
+//!
+//! The only crate that knows rules. Reads get them in [`Prepared::bind`], writes in [`WritePlan::settle`]. A plan's fields are
+//! private, so nothing but this crate makes one, and a store takes nothing else. Pure: no I/O, no clock.
+//! Read [`read`] and [`write`](mod@write) first.
+
+pub mod eval;
+pub mod node;
+pub mod prepare;
+pub mod read;
+pub mod settle;
+pub mod token;
+pub mod write;
+
+pub use eval::{Scan, Truth, eval};
+pub use node::{Level, Node, Set};
+pub use prepare::{Plan, Prepared, prepare};
+pub use read::{Child, Fetch, FetchKind, GroupFetch, Link, OrderKey, PageFetch, ReadPlan, ReadShape};
+pub use write::{Before, Moment, Probe, Reference, Settled, Settling, StepHead, WritePlan};

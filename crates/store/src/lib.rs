@@ -1,1 +1,8 @@
-//! stub
+//! Stores: where rows, events and side records are kept.
+//!
+//! [`Store`] is the seam that every store stands behind; [`memory`] is the reference, [`conformance`] the suite that all pass.
+//! A store takes plans, and only `plan` can make one. It knows no protocol.
+
+pub mod store;
+
+pub use store::*;

@@ -1,0 +1,145 @@
+//! Nodes: an expression compiled against the rows that a store holds, with rules and masks already in it.
+//!
+//! A store turns a node into its own language (`sql`), or asks [`eval`](crate::eval()). Logic is Kleene's: a null operand makes a
+//! comparison unknown; `Exists`, `IsNull`, `Same` and `Truth` are never unknown.
+
+use fourfold_model::expr::{Arithmetic, Compare, Function};
+use fourfold_model::{Base, EntityId, FieldId, OwnedId, Value};
+
+/// Which row a column belongs to: 0 is the statement's own row, each `One`, `Exists` and `ExistsOwned` brings the level it names.
+pub type Level = u8;
+
+/// A compiled expression.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Node {
+    /// A constant of the model.
+    Constant(Value, Base),
+    /// A parameter: its index in [`ReadPlan::params`](crate::ReadPlan::params).
+    Bind(u16, Base),
+    /// A column of the row at a level.
+    Column(Level, FieldId),
+    /// A value of the one row of `entity` whose key is `key`: null when there is none or `guard` is not true of it.
+    One {
+        /// The row's entity.
+        entity: EntityId,
+        /// The level that the row has in `guard` and `value`.
+        level: Level,
+        /// Its key, in terms of the outer levels.
+        key: Box<Node>,
+        /// What must be true of it (the read rule of a hop that a client asked for).
+        guard: Option<Box<Node>>,
+        /// What is taken from it.
+        value: Box<Node>,
+    },
+    /// Whether some row of `entity` makes `body` true.
+    Exists {
+        /// The rows' entity.
+        entity: EntityId,
+        /// The level that each has in `body`.
+        level: Level,
+        /// What must be true; it holds the link to the outer row.
+        body: Box<Node>,
+    },
+    /// Whether some element of an owned list makes `body` true.
+    ExistsOwned {
+        /// The owned type.
+        owned: OwnedId,
+        /// The level of the row that owns the list.
+        parent: Level,
+        /// The parent's list.
+        list: FieldId,
+        /// The level that each element has in `body`.
+        level: Level,
+        /// What must be true.
+        body: Box<Node>,
+    },
+    /// Kleene's not.
+    Not(Box<Node>),
+    /// Kleene's and; of nothing: true.
+    And(Vec<Node>),
+    /// Kleene's or; of nothing: false.
+    Or(Vec<Node>),
+    /// True where the part is true, else false.
+    Truth(Box<Node>),
+    /// A comparison.
+    Compare(Compare, Box<Node>, Box<Node>),
+    /// Equal, or both null.
+    Same(Box<Node>, Box<Node>),
+    /// Whether it is null.
+    IsNull(Box<Node>),
+    /// Whether a value is in a set. Unknown with a null value; a set holds no nulls.
+    In(Box<Node>, Set),
+    /// Integer arithmetic on Int, BigInt and the unscaled digits of Decimals of one scale; or on Floats. Null where it does not fit.
+    Arithmetic(Arithmetic, Box<Node>, Box<Node>),
+    /// `condition ? then : otherwise`; an unknown condition takes `otherwise`.
+    Conditional(Box<Node>, Box<Node>, Box<Node>),
+    /// An Int or Decimal (of `from` digits after the point) as a Decimal with `to` digits, `to >= from`. Null where it does not fit.
+    Rescale {
+        /// The number.
+        of: Box<Node>,
+        /// Its digits after the point.
+        from: u8,
+        /// The digits wanted.
+        to: u8,
+    },
+    /// A function; null with a null argument.
+    Call(Function, Vec<Node>),
+}
+
+/// What an `In` looks in.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Set {
+    /// These.
+    Nodes(Vec<Node>),
+    /// A parameter that is a `Value::List` of this type.
+    Bind(u16, Base),
+    /// A scalar list that a row holds.
+    Column(Level, FieldId),
+}
+
+impl Node {
+    /// The constant true.
+    pub fn truth() -> Node {
+        Node::Constant(Value::Boolean(true), Base::Boolean)
+    }
+    /// The constant false.
+    pub fn falsity() -> Node {
+        Node::Constant(Value::Boolean(false), Base::Boolean)
+    }
+    /// Whether this is the constant true.
+    pub fn is_true(&self) -> bool {
+        matches!(self, Node::Constant(Value::Boolean(true), _))
+    }
+    /// Whether this is the constant false.
+    pub fn is_false(&self) -> bool {
+        matches!(self, Node::Constant(Value::Boolean(false), _))
+    }
+    /// `a == b`.
+    pub fn equal(a: Node, b: Node) -> Node {
+        Node::Compare(Compare::Equal, Box::new(a), Box::new(b))
+    }
+    /// All of `parts`, with constants folded away.
+    pub fn all(parts: Vec<Node>) -> Node {
+        if parts.iter().any(Node::is_false) {
+            return Node::falsity();
+        }
+        let mut parts: Vec<Node> = parts.into_iter().filter(|part| !part.is_true()).collect();
+        match parts.len() {
+            0 => Node::truth(),
+            1 => parts.remove(0),
+            _ => Node::And(parts),
+        }
+    }
+    /// Any of `parts`, with constants folded away.
+    pub fn any(parts: Vec<Node>) -> Node {
+        if parts.iter().any(Node::is_true) {
+            return Node::truth();
+        }
+        let mut parts: Vec<Node> = parts.into_iter().filter(|part| !part.is_false()).collect();
+        match parts.len() {
+            0 => Node::falsity(),
+            1 => parts.remove(0),
+            _ => Node::Or(parts),
+        }
+    }
+}
