@@ -1,1 +1,63 @@
-fn main() {}
+//! The project's own commands, run as `cargo xtask COMMAND`.
+//!
+//! `test` is the gate: everything a change must pass, one step after the other (`gate.rs` lists them). The other commands
+//! are its parts, to be run alone. Nothing here is needed to build or to run Fourfold.
+
+mod bench;
+mod fuzz;
+mod gate;
+mod outside;
+mod process;
+mod server;
+mod tally;
+mod tidy;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use workspace::Workspace;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  test [STEP…]           the gate, or only the named steps of it: fmt clippy doc tidy deny release tests outside
+  tidy                   crate edges, purity, file lengths, words, links, forged plans
+  outside [SUITE…]       other people's clients and linters against the release binary
+  bench [ARGUMENT…]      the benchmarks, saved to target/bench
+  fuzz [--seconds N] [TARGET…]   each fuzz target for N seconds (60)
+
+A tool that is not there (node, python3) is a printed skip, and a failure when CI=true.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", &[][..]),
+    };
+    match run(command, rest) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: &str, rest: &[String]) -> Result<bool, String> {
+    let workspace = Workspace::find()?;
+    match command {
+        "test" => gate::run(&workspace, rest),
+        "tidy" => Ok(gate::alone("tidy", tidy::run(&workspace))),
+        "outside" => Ok(gate::alone("outside", outside::run(&workspace, rest))),
+        "bench" => bench::run(&workspace, rest),
+        "fuzz" => fuzz::run(&workspace, rest),
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(true)
+        }
+        unknown => Err(format!("unknown command `{unknown}`\n\n{USAGE}")),
+    }
+}

@@ -1,0 +1,3 @@
+//! Must compile: anyone may take a plan.
+
+pub fn take(_: &fourfold_plan::PLAN) {}
