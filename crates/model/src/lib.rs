@@ -3,7 +3,9 @@
 //! Pure: no I/O, no clock. It knows nothing of operations, stores or protocols. Read [`model`] first, then [`expr`].
 
 pub mod expr;
+pub mod literal;
 pub mod model;
+pub mod names;
 pub mod value;
 
 pub use expr::{Expr, ExprKind, ExprType};
