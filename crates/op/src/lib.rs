@@ -6,11 +6,12 @@ pub mod context;
 pub mod cursor;
 pub mod error;
 pub mod event;
+pub mod json;
 pub mod limits;
 pub mod operation;
 pub mod outcome;
 
-pub use context::{Authenticated, Authenticate, Claims, Context, Deadline, IdempotencyKey, Principal, RequestId};
+pub use context::{Authenticate, Authenticated, Claims, Context, Deadline, IdempotencyKey, Principal, RequestId};
 pub use cursor::{Cursor, Epoch, Position};
 pub use error::{Error, ErrorCode, FieldError, LimitHit, Private, Public};
 pub use event::{Change, Event};
