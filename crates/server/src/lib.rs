@@ -1,1 +1,11 @@
-//! stub
+//! The library facade: settings, the listener and its limits, identity, and one stack of the four APIs over one engine.
+//!
+//! It knows every crate and holds no rule of its own. Read `stack.rs` first: it is the path of a request.
+
+pub mod body;
+pub mod guard;
+pub mod listen;
+pub mod problem;
+mod rewind;
+pub mod seats;
+pub mod wire;
