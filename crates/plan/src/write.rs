@@ -148,6 +148,15 @@ impl WritePlan {
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
+    /// The steps of all these plans, in order, as one commit, each standing alone or not; `None` of nothing. The plans are of one model
+    /// and one caller: the first speaks for all.
+    pub fn join(plans: Vec<WritePlan>, each: bool) -> Option<WritePlan> {
+        let mut plans = plans.into_iter();
+        let mut joined = plans.next()?;
+        joined.each = each;
+        joined.steps.extend(plans.flat_map(|plan| plan.steps));
+        Some(joined)
+    }
     /// The error for a row that is still referenced.
     pub fn still_referenced(&self, entity: EntityId, by: Reference) -> Error {
         crate::settle::still_referenced(&self.model, entity, by)
