@@ -1,1 +1,20 @@
-//! stub
+//! The engine: executes operations against a store, under the model's rules.
+//!
+//! It knows no protocol and no concrete store. Every request takes the same way: an operation is prepared (or found prepared),
+//! bound to its caller and values, read or committed, and comes back as an [`Outcome`](fourfold_op::Outcome). Read [`execute`]
+//! first, then [`idempotent`](mod@idempotent) and [`ingest`](mod@ingest).
+//!
+//! Watching, channels and actions are later work: `feed/`, `channel/` and `action/` will stand beside these files, over
+//! `Store::events` and `Store::head`.
+
+mod engine;
+pub mod execute;
+pub mod idempotent;
+pub mod ingest;
+pub mod observe;
+mod prepared;
+
+pub use engine::Engine;
+pub use execute::{Executed, Timing};
+pub use ingest::IngestRow;
+pub use prepared::Prepared;

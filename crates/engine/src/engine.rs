@@ -1,0 +1,67 @@
+//! The engine itself: one model over one store.
+
+use std::sync::Arc;
+
+use fourfold_model::SharedModel;
+use fourfold_op::{Error, Limits, Operation};
+use fourfold_store::Store;
+use quick_cache::UnitWeighter;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+
+use crate::idempotent::InFlight;
+use crate::observe::{self, Happened};
+use crate::prepared::Prepared;
+
+/// Prepared operations kept at once, in entries.
+const PREPARED_MAX: usize = 4_096;
+
+type PreparedCache = Cache<Arc<Operation>, Arc<Prepared>, UnitWeighter, foldhash::fast::RandomState>;
+
+/// One model over one store. On a reload of the model a new engine takes the old one's place over the same store.
+pub struct Engine {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) model: SharedModel,
+    pub(crate) generation: u32,
+    pub(crate) limits: Limits,
+    pub(crate) in_flight: InFlight,
+    prepared: PreparedCache,
+}
+
+impl Engine {
+    /// An engine for a model (of this generation, counted by the store's migrations) over a store that is migrated to it.
+    pub fn new(store: Arc<dyn Store>, model: SharedModel, generation: u32, limits: Limits) -> Arc<Engine> {
+        let hasher = foldhash::fast::RandomState::default();
+        let prepared = Cache::with(PREPARED_MAX, PREPARED_MAX as u64, UnitWeighter, hasher, DefaultLifecycle::default());
+        Arc::new(Engine { store, model, generation, limits, in_flight: InFlight::default(), prepared })
+    }
+
+    /// The model that is served.
+    pub fn model(&self) -> &SharedModel {
+        &self.model
+    }
+
+    /// The limits on operations.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The store beneath, for what is not an operation (readiness, side records of others).
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Prepares an operation, or finds it prepared: equal shapes share one plan, whoever asks.
+    ///
+    /// # Errors
+    /// `invalid_argument`, `limit_exceeded`, `permission_denied`: what is wrong with the shape whatever its values are.
+    pub fn prepare(&self, operation: &Operation) -> Result<Arc<Prepared>, Error> {
+        if let Some(prepared) = self.prepared.get(operation) {
+            return Ok(prepared);
+        }
+        let operation = Arc::new(operation.clone());
+        let prepared = Arc::new(Prepared::new(&self.model, self.generation, operation.clone(), &self.limits)?);
+        self.prepared.insert(operation, prepared.clone());
+        observe::note(&Happened::Prepared { cached: self.prepared.len() });
+        Ok(prepared)
+    }
+}

@@ -1,0 +1,280 @@
+//! Operation → outcome: prepare, bind, read or commit, answer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use fourfold_model::Value;
+use fourfold_op::{
+    Answer, Answered, Change, Context, Deadline, Error, ErrorCode, Joined, Operation, Outcome, Page, Record, Write, WriteKind, Written,
+};
+use fourfold_plan::{Plan, ReadPlan, WritePlan};
+use fourfold_store::{CommitError, Committed, SettledStep, Side, Snapshot, Space, StoreError};
+
+use crate::idempotent::{Claim, Claimed};
+use crate::observe::{self, Happened};
+use crate::prepared::shows_relations;
+use crate::{Engine, Prepared};
+
+/// An answer, with what it took.
+#[derive(Clone, Debug)]
+pub struct Executed {
+    /// The answer.
+    pub outcome: Outcome,
+    /// How long it took.
+    pub timing: Timing,
+    /// Statements of the store: bounded by the operation's shape, never by its rows.
+    pub statements: u32,
+}
+
+/// How long an operation took, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// Preparing (or finding it prepared) and binding.
+    pub plan_us: u32,
+    /// The store.
+    pub store_us: u32,
+}
+
+impl Engine {
+    /// Executes an operation for a caller, with the values that its operands name.
+    ///
+    /// A write runs to its end even when this future is dropped.
+    ///
+    /// # Errors
+    /// Those of [`Engine::prepare`], of the rules and constraints, and of the store; `unknown_outcome` when a commit may or may not
+    /// have come about; with an idempotency key `unauthenticated`, `idempotency_mismatch`, `idempotency_in_progress`.
+    pub async fn execute(&self, context: &Context, operation: &Operation, values: &[Value]) -> Result<Executed, Error> {
+        let begun = Instant::now();
+        let result = match self.prepare(operation) {
+            Ok(prepared) => self.run(context, &prepared, values, begun).await,
+            Err(error) => Err(error),
+        };
+        noted(context, result)
+    }
+
+    /// The same for an operation that was prepared before: the way of faces whose shapes never change.
+    ///
+    /// # Errors
+    /// As [`Engine::execute`].
+    pub async fn execute_prepared(&self, context: &Context, prepared: &Arc<Prepared>, values: &[Value]) -> Result<Executed, Error> {
+        noted(context, self.run(context, prepared, values, Instant::now()).await)
+    }
+
+    async fn run(&self, context: &Context, prepared: &Prepared, values: &[Value], begun: Instant) -> Result<Executed, Error> {
+        in_time(&context.deadline)?;
+        let claim = self.claim_key(context, prepared, values)?;
+        let plan = prepared.plan.bind(context, values)?;
+        let planned = Instant::now();
+        let (outcome, statements) = match plan {
+            Plan::Read(plans) => self.read(context, &plans).await?,
+            Plan::Write(plan) => Writing { engine: self, context, prepared, values }.run(plan, claim).await?,
+        };
+        let timing = Timing { plan_us: micros(begun, planned), store_us: micros(planned, Instant::now()) };
+        Ok(Executed { outcome, timing, statements })
+    }
+
+    async fn read(&self, context: &Context, plans: &[ReadPlan]) -> Result<(Outcome, u32), Error> {
+        let Snapshot { answers, cursor, statements } = self.store.read(plans, &context.deadline).await.map_err(of_store)?;
+        Ok((Outcome::Read(answers, cursor), statements))
+    }
+
+    /// Commits on a task of its own, so that it outlives its caller.
+    pub(crate) async fn commit(
+        &self,
+        deadline: &Deadline,
+        plan: WritePlan,
+        side: Vec<Side>,
+        claim: Option<Claimed>,
+    ) -> Result<Result<Committed, Space>, Error> {
+        in_time(deadline)?;
+        let commit = self.store.commit(plan, side);
+        let task = tokio::spawn(async move {
+            let result = commit.await;
+            // The key is free again only when the commit has ended, whoever still waits for it.
+            drop(claim);
+            result
+        });
+        let joined = match deadline.0 {
+            None => task.await,
+            Some(at) => match tokio::time::timeout_at(at.into(), task).await {
+                Ok(joined) => joined,
+                Err(_) => return Err(unknown_outcome("the deadline passed while the commit was under way")),
+            },
+        };
+        match joined {
+            Ok(Ok(committed)) => Ok(Ok(committed)),
+            Ok(Err(CommitError::Conflict(space))) => Ok(Err(space)),
+            Ok(Err(CommitError::Refused(error))) => Err(error),
+            Ok(Err(CommitError::Unknown(why))) => Err(unknown_outcome(why)),
+            Err(join) => Err(unknown_outcome(join)),
+        }
+    }
+}
+
+/// A write on its way.
+struct Writing<'a> {
+    engine: &'a Engine,
+    context: &'a Context,
+    prepared: &'a Prepared,
+    values: &'a [Value],
+}
+
+impl Writing<'_> {
+    async fn run(&self, plan: WritePlan, claim: Option<Claim>) -> Result<(Outcome, u32), Error> {
+        let steps = u32::try_from(plan.len()).unwrap_or(u32::MAX);
+        let (leaving, read_before) = self.read_leaving().await?;
+        let (side, claimed) = claim.as_ref().map_or((Vec::new(), None), |claim| (vec![claim.side()], Some(claim.claimed.clone())));
+        let committed = match self.engine.commit(&self.context.deadline, plan, side, claimed).await? {
+            Ok(committed) => committed,
+            Err(Space::Idempotency) if claim.is_some() => return self.replay(claim).await,
+            Err(space) => return Err(conflict(space)),
+        };
+        let settled = committed.steps.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let (written, read_after) = self.answer(settled, leaving).await;
+        Ok((Outcome::Written(written, committed.cursor), steps + read_before + read_after))
+    }
+
+    /// The answers of a request sent twice: what it came to, with the rows as they are now and as the caller may see them now.
+    async fn replay(&self, claim: Option<Claim>) -> Result<(Outcome, u32), Error> {
+        let Some(claim) = claim else { return Err(conflict(Space::Idempotency)) };
+        let settled = claim.recorded(self.engine).await?;
+        observe::note(&Happened::Replayed { request: &self.context.request.0 });
+        let every = vec![true; settled.len()];
+        let (records, statements) = self.read_rows(&settled, &every).await?;
+        let written = settled.into_iter().zip(records).map(|(step, record)| {
+            let revision = record.as_ref().map_or(step.revision, |record| record.row.revision());
+            Written { revision, ..written(step, record) }
+        });
+        Ok((Outcome::Written(written.collect(), None), statements))
+    }
+
+    /// One answer for each step; where relations are shown, by a read after the commit.
+    async fn answer(&self, settled: Vec<SettledStep>, leaving: Vec<Option<Record>>) -> (Vec<Written>, u32) {
+        let wanted: Vec<bool> = self.prepared.writes().iter().map(|write| shows_relations(write) && !is_delete(write)).collect();
+        let (records, statements) = match self.read_rows(&settled, &wanted).await {
+            Ok(read) => read,
+            Err(error) => {
+                // It is committed: an error here would say that it is not.
+                observe::note(&Happened::AnswerLost { request: &self.context.request.0, code: error.code });
+                (vec![None; settled.len()], 0)
+            }
+        };
+        let mut leaving = leaving.into_iter();
+        let answers = settled.into_iter().zip(records).zip(self.prepared.writes()).map(|((mut step, read), write)| {
+            let leaving = leaving.next().flatten();
+            let own = step.answer.take();
+            let record = match &write.answer {
+                Answer::Key => None,
+                Answer::Row { nested, .. } if nested.is_empty() => own.map(|row| Record { row, nested: Vec::new() }),
+                Answer::Row { nested, .. } if is_delete(write) => own.map(|row| Record { row, nested: of_leaving(leaving, nested) }),
+                Answer::Row { .. } => read,
+            };
+            written(step, record)
+        });
+        (answers.collect(), statements)
+    }
+
+    /// The rows that deletes with relations in their answer are about, while they are there.
+    async fn read_leaving(&self) -> Result<(Vec<Option<Record>>, u32), Error> {
+        let writes = self.prepared.writes();
+        if !writes.iter().any(|write| is_delete(write) && shows_relations(write)) {
+            return Ok((Vec::new(), 0));
+        }
+        let key = |write: &Write| write.key.and_then(|key| self.values.get(usize::from(key.0))).cloned().unwrap_or_default();
+        let keys: Vec<Value> = writes.iter().map(key).collect();
+        let wanted: Vec<bool> = writes.iter().map(|write| is_delete(write) && shows_relations(write)).collect();
+        self.read_keys(keys.iter(), &wanted).await
+    }
+
+    async fn read_rows(&self, settled: &[SettledStep], wanted: &[bool]) -> Result<(Vec<Option<Record>>, u32), Error> {
+        let gone = |step: &SettledStep| step.change == Some(Change::Deleted);
+        let wanted: Vec<bool> = wanted.iter().zip(settled).map(|(wanted, step)| *wanted && !gone(step)).collect();
+        self.read_keys(settled.iter().map(|step| &step.key), &wanted).await
+    }
+
+    /// The rows with these keys, each as its write shows it, of one snapshot; `None` where not wanted, hidden or gone.
+    async fn read_keys<'k>(&self, keys: impl Iterator<Item = &'k Value>, wanted: &[bool]) -> Result<(Vec<Option<Record>>, u32), Error> {
+        let from = (&self.engine.model, self.engine.generation, &self.engine.limits);
+        let mut plans = Vec::new();
+        let mut places = Vec::new();
+        for ((index, key), wanted) in keys.enumerate().zip(wanted) {
+            let plan = if *wanted { self.prepared.answer(index, key, self.context, self.values, from)? } else { None };
+            places.push(plan.is_some());
+            plans.extend(plan);
+        }
+        if plans.is_empty() {
+            return Ok((vec![None; places.len()], 0));
+        }
+        let snapshot = self.engine.store.read(&plans, &self.context.deadline).await.map_err(of_store)?;
+        let mut answers = snapshot.answers.into_iter();
+        let record = |read: bool| match if read { answers.next() } else { None } {
+            Some(Answered::Row(record)) => record,
+            _ => None,
+        };
+        Ok((places.into_iter().map(record).collect(), snapshot.statements))
+    }
+}
+
+fn is_delete(write: &Write) -> bool {
+    write.kind == WriteKind::Delete
+}
+
+/// Relations of a row that is gone, as they were; empty where they could not be read.
+fn of_leaving(leaving: Option<Record>, nested: &[fourfold_op::Nested]) -> Vec<Joined> {
+    match leaving {
+        Some(record) => record.nested,
+        None => nested.iter().map(|_| Joined::Many(Page::default())).collect(),
+    }
+}
+
+fn written(step: SettledStep, record: Option<Record>) -> Written {
+    Written {
+        entity: step.entity,
+        key: step.key,
+        revision: step.revision,
+        created: step.change == Some(Change::Created),
+        deleted: step.change == Some(Change::Deleted),
+        record,
+    }
+}
+
+fn noted(context: &Context, result: Result<Executed, Error>) -> Result<Executed, Error> {
+    let request = &*context.request.0;
+    match &result {
+        Ok(Executed { timing, statements, .. }) => {
+            observe::note(&Happened::Executed { request, timing: *timing, statements: *statements });
+        }
+        Err(error) => observe::note(&Happened::Refused { request, code: error.code, private: error.private.0.as_deref() }),
+    }
+    result
+}
+
+/// Refuses what nobody waits for any more.
+pub(crate) fn in_time(deadline: &Deadline) -> Result<(), Error> {
+    match deadline.0 {
+        Some(at) if at <= Instant::now() => {
+            Err(Error::new(ErrorCode::DeadlineExceeded, "the deadline passed before the operation began; nothing was done"))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn of_store(error: StoreError) -> Error {
+    match error {
+        StoreError::Refused(error) => error,
+    }
+}
+
+pub(crate) fn conflict(space: Space) -> Error {
+    Error::new(ErrorCode::Unavailable, "the store's state moved under this write; nothing was written")
+        .with_private(format!("a side record of {space:?} was not as expected"))
+}
+
+fn unknown_outcome(why: impl std::fmt::Display) -> Error {
+    let message = "the write may or may not have been committed; send it again with the same idempotency key, or read the row";
+    Error::new(ErrorCode::UnknownOutcome, message).with_private(why)
+}
+
+fn micros(from: Instant, to: Instant) -> u32 {
+    u32::try_from(to.saturating_duration_since(from).as_micros()).unwrap_or(u32::MAX)
+}
