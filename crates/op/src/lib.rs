@@ -10,6 +10,7 @@ pub mod json;
 pub mod limits;
 pub mod operation;
 pub mod outcome;
+pub mod wire;
 
 pub use context::{Authenticate, Authenticated, Claims, Context, Deadline, IdempotencyKey, Principal, RequestId};
 pub use cursor::{Cursor, Epoch, Position};
