@@ -1,8 +1,13 @@
 //! The meaning of a [`Node`], by which every store is measured.
 
-use fourfold_model::{EntityId, FieldId, Model, OwnedId, Row, Value};
+use std::cmp::Ordering;
 
-use crate::node::Node;
+use fourfold_model::expr::{Arithmetic, Compare, Function};
+use fourfold_model::{Base, Decimal, EntityId, Model, Row, SmolStr, Value};
+
+use crate::compile::Kind;
+use crate::node::{Level, Node, Set};
+use crate::write::Probe;
 
 /// Kleene's three values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +16,17 @@ pub enum Truth {
     True,
     False,
     Unknown,
+}
+
+impl Truth {
+    /// What a value says as a condition.
+    pub fn of(value: &Value) -> Truth {
+        match value {
+            Value::Boolean(true) => Truth::True,
+            Value::Boolean(false) => Truth::False,
+            _ => Truth::Unknown,
+        }
+    }
 }
 
 /// Where [`eval`] finds other rows.
@@ -22,7 +38,356 @@ pub trait Scan {
 }
 
 /// What a node is for a row (level 0), with parameters for its `Bind`s.
-pub fn eval(_model: &Model, _node: &Node, _row: &Row, _params: &[Value], _scan: &dyn Scan) -> Value {
-    let _ = (OwnedId(0), FieldId(0));
-    Value::Null
+pub fn eval(model: &Model, node: &Node, row: &Row, params: &[Value], scan: &dyn Scan) -> Value {
+    let mut world = Scanned(scan);
+    let mut evaluator = Evaluator { model, params, rows: vec![Some(row.clone())], world: &mut world };
+    match evaluator.value(node) {
+        Ok(value) => value,
+        Err(never) => match *never {},
+    }
+}
+
+/// What lies beyond the rows at hand.
+pub(crate) trait World {
+    /// Why an evaluation can stop.
+    type Stop;
+    /// The value that `Node::One` stands for.
+    fn one(evaluator: &mut Evaluator<'_, Self>, one: One<'_>) -> Result<Value, Self::Stop>;
+    /// Whether `Node::Exists` holds.
+    fn exists(evaluator: &mut Evaluator<'_, Self>, entity: EntityId, level: Level, body: &Node) -> Result<bool, Self::Stop>;
+}
+
+/// A `Node::One` whose key is known.
+pub(crate) struct One<'a> {
+    pub entity: EntityId,
+    pub level: Level,
+    pub key: Value,
+    pub guard: Option<&'a Node>,
+    pub value: &'a Node,
+}
+
+/// Nothing stops a scan.
+#[derive(Debug)]
+pub(crate) enum Never {}
+
+struct Scanned<'s>(&'s dyn Scan);
+
+impl World for Scanned<'_> {
+    type Stop = Box<Never>;
+
+    fn one(evaluator: &mut Evaluator<'_, Self>, one: One<'_>) -> Result<Value, Self::Stop> {
+        let Some(row) = evaluator.world.0.by_key(one.entity, &one.key) else { return Ok(Value::Null) };
+        evaluator.with(one.level, row, |inner| match one.guard {
+            Some(guard) if Truth::of(&inner.value(guard)?) != Truth::True => Ok(Value::Null),
+            _ => inner.value(one.value),
+        })
+    }
+
+    fn exists(evaluator: &mut Evaluator<'_, Self>, entity: EntityId, level: Level, body: &Node) -> Result<bool, Self::Stop> {
+        for row in evaluator.world.0.rows(entity) {
+            if evaluator.with(level, row, |inner| inner.value(body))? == Value::Boolean(true) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Evaluates nodes against rows by level.
+pub(crate) struct Evaluator<'e, W: World + ?Sized> {
+    pub model: &'e Model,
+    pub params: &'e [Value],
+    /// The row of each level; a level without one gives nulls.
+    pub rows: Vec<Option<Row>>,
+    pub world: &'e mut W,
+}
+
+impl<W: World> Evaluator<'_, W> {
+    /// The value of a node.
+    pub fn value(&mut self, node: &Node) -> Result<Value, W::Stop> {
+        Ok(match node {
+            Node::Constant(value, _) => value.clone(),
+            Node::Bind(index, _) => self.param(*index),
+            Node::Column(level, field) => self.row(*level).map_or(Value::Null, |row| row.value(*field).clone()),
+            Node::One { entity, level, key, guard, value } => {
+                let key = self.value(key)?;
+                if key.is_null() {
+                    return Ok(Value::Null);
+                }
+                W::one(self, One { entity: *entity, level: *level, key, guard: guard.as_deref(), value })?
+            }
+            Node::Exists { entity, level, body } => Value::Boolean(W::exists(self, *entity, *level, body)?),
+            Node::ExistsOwned { parent, list, level, body, .. } => self.exists_owned(*parent, *list, *level, body)?,
+            Node::Not(a) => match self.value(a)? {
+                Value::Boolean(value) => Value::Boolean(!value),
+                _ => Value::Null,
+            },
+            Node::And(parts) => self.connect(parts, false)?,
+            Node::Or(parts) => self.connect(parts, true)?,
+            Node::Truth(a) => Value::Boolean(self.value(a)? == Value::Boolean(true)),
+            Node::Compare(by, a, b) => {
+                let base = enum_base(a).or(enum_base(b));
+                let (a, b) = (self.value(a)?, self.value(b)?);
+                compared(*by, self.order(base, &a, &b))
+            }
+            Node::Same(a, b) => {
+                let (a, b) = (self.value(a)?, self.value(b)?);
+                Value::Boolean((a.is_null() && b.is_null()) || a.compare(&b) == Some(Ordering::Equal))
+            }
+            Node::IsNull(a) => Value::Boolean(self.value(a)?.is_null()),
+            Node::In(a, set) => self.within(a, set)?,
+            Node::Arithmetic(by, a, b) => arithmetic(*by, &self.value(a)?, &self.value(b)?),
+            Node::Conditional(a, b, c) => match self.value(a)? {
+                Value::Boolean(true) => self.value(b)?,
+                _ => self.value(c)?,
+            },
+            Node::Rescale { of, to, .. } => rescale(self.value(of)?, *to),
+            Node::Call(function, parts) => {
+                let mut arguments = Vec::with_capacity(parts.len());
+                for part in parts {
+                    arguments.push(self.value(part)?);
+                }
+                call(*function, &arguments)
+            }
+        })
+    }
+
+    /// Evaluates with a row at a level.
+    pub fn with<T>(&mut self, level: Level, row: Row, then: impl FnOnce(&mut Self) -> T) -> T {
+        let at = usize::from(level);
+        if self.rows.len() <= at {
+            self.rows.resize(at + 1, None);
+        }
+        let before = self.rows[at].replace(row);
+        let result = then(self);
+        self.rows[at] = before;
+        result
+    }
+
+    fn param(&self, index: u16) -> Value {
+        self.params.get(usize::from(index)).cloned().unwrap_or(Value::Null)
+    }
+
+    fn row(&self, level: Level) -> Option<&Row> {
+        self.rows.get(usize::from(level)).and_then(Option::as_ref)
+    }
+
+    /// Kleene's `&&` (`decides` false) and `||` (`decides` true).
+    fn connect(&mut self, parts: &[Node], decides: bool) -> Result<Value, W::Stop> {
+        let mut unknown = false;
+        for part in parts {
+            match self.value(part)? {
+                Value::Boolean(value) if value == decides => return Ok(Value::Boolean(decides)),
+                Value::Boolean(_) => {}
+                _ => unknown = true,
+            }
+        }
+        Ok(if unknown { Value::Null } else { Value::Boolean(!decides) })
+    }
+
+    fn within(&mut self, a: &Node, set: &Set) -> Result<Value, W::Stop> {
+        let needle = self.value(a)?;
+        let mut members = Vec::new();
+        match set {
+            Set::Nodes(parts) => {
+                for part in parts {
+                    members.push(self.value(part)?);
+                }
+            }
+            Set::Bind(index, _) => members = elements(self.param(*index)),
+            Set::Column(level, field) => members = self.row(*level).map_or(Vec::new(), |row| elements(row.value(*field).clone())),
+        }
+        if needle.is_null() {
+            return Ok(Value::Null);
+        }
+        Ok(Value::Boolean(members.iter().any(|member| needle.compare(member) == Some(Ordering::Equal))))
+    }
+
+    fn exists_owned(&mut self, parent: Level, list: fourfold_model::FieldId, level: Level, body: &Node) -> Result<Value, W::Stop> {
+        let elements = match self.row(parent).map(|row| row.value(list)) {
+            Some(Value::Owned(elements)) => elements.clone(),
+            _ => return Ok(Value::Boolean(false)),
+        };
+        for element in elements.iter() {
+            if self.with(level, element.clone(), |inner| inner.value(body))? == Value::Boolean(true) {
+                return Ok(Value::Boolean(true));
+            }
+        }
+        Ok(Value::Boolean(false))
+    }
+
+    /// Enums are ordered by their column's text, as stores order them.
+    fn order(&self, base: Option<Base>, a: &Value, b: &Value) -> Option<Ordering> {
+        match (base, a, b) {
+            (Some(Base::Enum(id)), Value::Enum(a), Value::Enum(b)) if a != b => {
+                let column = |number: i32| self.model.enumeration(id).by_number(number).map(|value| value.column.clone());
+                Some(column(*a).cmp(&column(*b)))
+            }
+            _ => a.compare(b),
+        }
+    }
+}
+
+fn enum_base(node: &Node) -> Option<Base> {
+    match node {
+        Node::Constant(_, base @ Base::Enum(_)) | Node::Bind(_, base @ Base::Enum(_)) => Some(*base),
+        _ => None,
+    }
+}
+
+fn elements(value: Value) -> Vec<Value> {
+    match value {
+        Value::List(values) => values.to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+fn compared(by: Compare, order: Option<Ordering>) -> Value {
+    let Some(order) = order else { return Value::Null };
+    Value::Boolean(match by {
+        Compare::Equal => order == Ordering::Equal,
+        Compare::NotEqual => order != Ordering::Equal,
+        Compare::Less => order == Ordering::Less,
+        Compare::LessOrEqual => order != Ordering::Greater,
+        Compare::Greater => order == Ordering::Greater,
+        Compare::GreaterOrEqual => order != Ordering::Less,
+    })
+}
+
+fn rescale(value: Value, to: u8) -> Value {
+    let decimal = match value {
+        Value::Int(n) => Decimal { unscaled: n, scale: 0 },
+        Value::Decimal(decimal) => decimal,
+        _ => return Value::Null,
+    };
+    decimal.rescale(to).map_or(Value::Null, Value::Decimal)
+}
+
+pub(crate) fn arithmetic(by: Arithmetic, a: &Value, b: &Value) -> Value {
+    match (a, b) {
+        (Value::Float(a), Value::Float(b)) => float_arithmetic(by, *a, *b),
+        (Value::Int(a), Value::Int(b)) => integer_arithmetic(by, *a, *b).map_or(Value::Null, Value::Int),
+        (Value::Int(a), Value::Decimal(b)) => decimal_arithmetic(by, Decimal { unscaled: *a, scale: 0 }, *b),
+        (Value::Decimal(a), Value::Int(b)) => decimal_arithmetic(by, *a, Decimal { unscaled: *b, scale: 0 }),
+        (Value::Decimal(a), Value::Decimal(b)) => decimal_arithmetic(by, *a, *b),
+        _ => Value::Null,
+    }
+}
+
+fn integer_arithmetic(by: Arithmetic, a: i64, b: i64) -> Option<i64> {
+    match by {
+        Arithmetic::Add => a.checked_add(b),
+        Arithmetic::Subtract => a.checked_sub(b),
+        Arithmetic::Multiply => a.checked_mul(b),
+        Arithmetic::Divide => a.checked_div(b),
+        Arithmetic::Remainder => a.checked_rem(b),
+    }
+}
+
+fn decimal_arithmetic(by: Arithmetic, a: Decimal, b: Decimal) -> Value {
+    let scale = match by {
+        Arithmetic::Multiply => a.scale + b.scale,
+        Arithmetic::Add | Arithmetic::Subtract => a.scale.max(b.scale),
+        Arithmetic::Divide | Arithmetic::Remainder => return Value::Null,
+    };
+    integer_arithmetic(by, a.unscaled, b.unscaled).map_or(Value::Null, |unscaled| Value::Decimal(Decimal { unscaled, scale }))
+}
+
+fn float_arithmetic(by: Arithmetic, a: f64, b: f64) -> Value {
+    let result = match by {
+        Arithmetic::Add => a + b,
+        Arithmetic::Subtract => a - b,
+        Arithmetic::Multiply => a * b,
+        Arithmetic::Divide => a / b,
+        Arithmetic::Remainder => return Value::Null,
+    };
+    if result.is_finite() { Value::Float(result) } else { Value::Null }
+}
+
+fn call(function: Function, arguments: &[Value]) -> Value {
+    match (function, arguments) {
+        (Function::Size, [Value::Text(text)]) => Value::Int(text.chars().count() as i64),
+        (Function::Size, [Value::Bytes(bytes)]) => Value::Int(bytes.len() as i64),
+        (Function::Size, [Value::List(values)]) => Value::Int(values.len() as i64),
+        (Function::Size, [Value::Owned(rows)]) => Value::Int(rows.len() as i64),
+        (Function::Lower, [Value::Text(text)]) => Value::Text(SmolStr::new(text.to_lowercase())),
+        (Function::Contains, [Value::Text(text), Value::Text(part)]) => Value::Boolean(text.contains(part.as_str())),
+        (Function::StartsWith, [Value::Text(text), Value::Text(part)]) => Value::Boolean(text.starts_with(part.as_str())),
+        (Function::EndsWith, [Value::Text(text), Value::Text(part)]) => Value::Boolean(text.ends_with(part.as_str())),
+        _ => Value::Null,
+    }
+}
+
+/// A world of which only answers to earlier questions are known; the first new question stops the evaluation.
+pub(crate) struct Asking<'a> {
+    /// What the rows at hand are.
+    pub kind: Kind,
+    pub answers: &'a [Value],
+    pub asked: Vec<Probe>,
+}
+
+impl Asking<'_> {
+    /// The answer to a question; one asked before is not asked again.
+    pub fn ask(&mut self, probe: Probe) -> Result<Value, Box<Probe>> {
+        let index = match self.asked.iter().position(|known| *known == probe) {
+            Some(index) => index,
+            None => {
+                self.asked.push(probe.clone());
+                self.asked.len() - 1
+            }
+        };
+        self.answers.get(index).cloned().ok_or_else(|| Box::new(probe))
+    }
+}
+
+impl World for Asking<'_> {
+    type Stop = Box<Probe>;
+
+    fn one(evaluator: &mut Evaluator<'_, Self>, one: One<'_>) -> Result<Value, Self::Stop> {
+        let guard = one.guard.map(|guard| evaluator.closed(guard, one.level));
+        let value = evaluator.closed(one.value, one.level);
+        evaluator.world.ask(Probe::Value { entity: one.entity, key: one.key, guard, value })
+    }
+
+    fn exists(evaluator: &mut Evaluator<'_, Self>, entity: EntityId, level: Level, body: &Node) -> Result<bool, Self::Stop> {
+        let filter = evaluator.closed(body, level);
+        Ok(evaluator.world.ask(Probe::Exists { entity, filter })? == Value::Boolean(true))
+    }
+}
+
+impl Evaluator<'_, Asking<'_>> {
+    /// The node with every `Bind`, and every column of a row at hand, replaced by its value; the row at `level` becomes level 0.
+    pub(crate) fn closed(&self, node: &Node, level: Level) -> Node {
+        // Levels inside are all above `level`, so moving them down by it keeps them apart from 0.
+        let shift = |inner: Level| inner.saturating_sub(level);
+        node.clone().map(&mut |part| match part {
+            Node::Bind(index, base) => Node::Constant(self.param(index), base),
+            Node::Column(of, field) if of < level => {
+                Node::Constant(self.row(of).map_or(Value::Null, |row| row.value(field).clone()), self.base_at_hand(field))
+            }
+            Node::Column(of, field) => Node::Column(shift(of), field),
+            Node::One { entity, level: inner, key, guard, value } => Node::One { entity, level: shift(inner), key, guard, value },
+            Node::Exists { entity, level: inner, body } => Node::Exists { entity, level: shift(inner), body },
+            Node::ExistsOwned { owned, parent, list, level: inner, body } if parent >= level => {
+                Node::ExistsOwned { owned, parent: shift(parent), list, level: shift(inner), body }
+            }
+            Node::In(a, Set::Bind(index, base)) => {
+                Node::In(a, Set::Nodes(elements(self.param(index)).into_iter().map(|value| Node::Constant(value, base)).collect()))
+            }
+            Node::In(a, Set::Column(of, field)) if of < level => {
+                let values = self.row(of).map_or(Vec::new(), |row| elements(row.value(field).clone()));
+                Node::In(a, Set::Nodes(values.into_iter().map(|value| Node::Constant(value, self.base_at_hand(field))).collect()))
+            }
+            Node::In(a, Set::Column(of, field)) => Node::In(a, Set::Column(shift(of), field)),
+            other => other,
+        })
+    }
+
+    fn base_at_hand(&self, field: fourfold_model::FieldId) -> Base {
+        let fields = match self.world.kind {
+            Kind::Entity(entity) => &self.model.entity(entity).fields,
+            Kind::Owned(owned) => &self.model.owned(owned).fields,
+        };
+        fields.get(usize::from(field.0)).map_or(Base::Boolean, |field| field.ty.base)
+    }
 }

@@ -4,11 +4,16 @@
 //! private, so nothing but this crate makes one, and a store takes nothing else. Pure: no I/O, no clock.
 //! Read [`read`] and [`write`](mod@write) first.
 
+mod coerce;
+mod compile;
+mod draft;
 pub mod eval;
 pub mod node;
 pub mod prepare;
 pub mod read;
+mod select;
 pub mod settle;
+mod shape;
 pub mod token;
 pub mod write;
 

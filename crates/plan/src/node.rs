@@ -143,3 +143,49 @@ impl Node {
         }
     }
 }
+
+impl Node {
+    /// Not this, with constants folded away.
+    pub fn negated(self) -> Node {
+        match self {
+            Node::Constant(Value::Boolean(value), base) => Node::Constant(Value::Boolean(!value), base),
+            Node::Not(inner) => *inner,
+            other => Node::Not(Box::new(other)),
+        }
+    }
+
+    /// The same node with `change` applied to every part, innermost first.
+    pub fn map(self, change: &mut dyn FnMut(Node) -> Node) -> Node {
+        let mut boxed = |node: Box<Node>| Box::new(node.map(change));
+        let mapped = match self {
+            Node::One { entity, level, key, guard, value } => {
+                Node::One { entity, level, key: boxed(key), guard: guard.map(&mut boxed), value: boxed(value) }
+            }
+            Node::Exists { entity, level, body } => Node::Exists { entity, level, body: boxed(body) },
+            Node::ExistsOwned { owned, parent, list, level, body } => Node::ExistsOwned { owned, parent, list, level, body: boxed(body) },
+            Node::Not(a) => boxed(a).negated(),
+            Node::And(parts) => Node::all(parts.into_iter().map(|part| part.map(change)).collect()),
+            Node::Or(parts) => Node::any(parts.into_iter().map(|part| part.map(change)).collect()),
+            Node::Truth(a) => Node::Truth(boxed(a)),
+            Node::Compare(by, a, b) => Node::Compare(by, boxed(a), boxed(b)),
+            Node::Same(a, b) => Node::Same(boxed(a), boxed(b)),
+            Node::IsNull(a) => Node::IsNull(boxed(a)),
+            Node::In(a, Set::Nodes(parts)) => Node::In(boxed(a), Set::Nodes(parts.into_iter().map(|part| part.map(change)).collect())),
+            Node::In(a, set) => Node::In(boxed(a), set),
+            Node::Arithmetic(by, a, b) => Node::Arithmetic(by, boxed(a), boxed(b)),
+            Node::Conditional(a, b, c) => conditional(boxed(a), boxed(b), boxed(c)),
+            Node::Rescale { of, from, to } => Node::Rescale { of: boxed(of), from, to },
+            Node::Call(function, parts) => Node::Call(function, parts.into_iter().map(|part| part.map(change)).collect()),
+            leaf @ (Node::Constant(..) | Node::Bind(..) | Node::Column(..)) => leaf,
+        };
+        change(mapped)
+    }
+}
+
+fn conditional(condition: Box<Node>, then: Box<Node>, otherwise: Box<Node>) -> Node {
+    match *condition {
+        Node::Constant(Value::Boolean(true), _) => *then,
+        Node::Constant(Value::Boolean(false) | Value::Null, _) => *otherwise,
+        other => Node::Conditional(Box::new(other), then, otherwise),
+    }
+}

@@ -6,11 +6,23 @@ use fourfold_model::{SharedModel, Value};
 use fourfold_op::{Context, Error, Limits, Operation};
 
 use crate::read::ReadPlan;
+use crate::select::{self, PreparedSelect};
+use crate::settle::Step;
+use crate::shape::{self, PreparedWrite};
 use crate::write::WritePlan;
 
 /// A prepared operation: cached by the operation and the model's generation; it never holds a caller or a value.
 #[derive(Debug)]
 pub struct Prepared {
+    model: SharedModel,
+    generation: u32,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Read(Vec<PreparedSelect>),
+    Write(Vec<Arc<PreparedWrite>>),
 }
 
 /// What a store is to do.
@@ -25,28 +37,38 @@ pub enum Plan {
 /// Prepares an operation for a model of a generation.
 ///
 /// # Errors
-/// `invalid_argument`, `limit_exceeded`, `permission_denied`.
-pub fn prepare(_model: &SharedModel, _generation: u32, _operation: &Operation, _limits: &Limits) -> Result<Prepared, Error> {
-    Err(Error::internal("not yet"))
+/// `invalid_argument` for what the model does not allow to be asked or set, `limit_exceeded`.
+pub fn prepare(model: &SharedModel, generation: u32, operation: &Operation, limits: &Limits) -> Result<Prepared, Error> {
+    let body = match operation {
+        Operation::Read(selects) => {
+            Body::Read(selects.iter().map(|select| select::prepare(model, select, limits)).collect::<Result<_, _>>()?)
+        }
+        Operation::Write(writes) => Body::Write(shape::prepare_all(model, writes, limits)?),
+    };
+    Ok(Prepared { model: model.clone(), generation, body })
 }
 
 impl Prepared {
     /// Puts a caller and the request's values into the shape.
     ///
     /// # Errors
-    /// `invalid_argument` for a value that does not fit, `permission_denied`.
-    pub fn bind(&self, _context: &Context, _values: &[Value]) -> Result<Plan, Error> {
-        Err(Error::internal("not yet"))
+    /// `invalid_argument` for a value that does not fit its place.
+    pub fn bind(&self, context: &Context, values: &[Value]) -> Result<Plan, Error> {
+        match &self.body {
+            Body::Read(selects) => selects.iter().map(|select| select.bind(context, values)).collect::<Result<_, _>>().map(Plan::Read),
+            Body::Write(writes) => self.bind_writes(writes, context, values).map(Plan::Write),
+        }
     }
-    /// The same for writes that stand alone (ingest): one step for each list of values.
-    ///
-    /// # Errors
-    /// As [`Prepared::bind`].
-    pub fn bind_each(&self, _context: &Context, _rows: Vec<Vec<Value>>) -> Result<WritePlan, Error> {
-        Err(Error::internal("not yet"))
-    }
-    /// Which rules and masks decide here, for people.
-    pub fn explain(&self) -> Vec<Arc<str>> {
-        Vec::new()
+
+    fn bind_writes(&self, writes: &[Arc<PreparedWrite>], context: &Context, values: &[Value]) -> Result<WritePlan, Error> {
+        let several = writes.len() > 1;
+        let mut steps = Vec::with_capacity(writes.len());
+        for (index, write) in writes.iter().enumerate() {
+            let step = Step::bind(write, &self.model, values);
+            steps.push(step.map_err(|error| if several { error.at_operation(index) } else { error })?);
+        }
+        let principal = context.principal.clone();
+        let by = Arc::from(format!("{}#{}", principal.issuer, principal.subject));
+        Ok(WritePlan { model: self.model.clone(), principal, generation: self.generation, by, each: false, steps })
     }
 }

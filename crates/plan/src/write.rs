@@ -47,7 +47,7 @@ pub enum Settling {
 }
 
 /// A question about other rows, to be answered inside the transaction.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Probe {
     /// The value of `value` for the row of `entity` with this key (level 0 in both nodes); null when there is no such row or `guard` is
     /// not true of it. Nodes hold no `Bind`.

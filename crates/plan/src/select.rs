@@ -1,0 +1,530 @@
+//! Preparing reads: from a [`Select`] to a [`Fetch`] that holds the rules and masks, and its variants for callers.
+
+use std::sync::{Arc, OnceLock, RwLock};
+
+use fourfold_model::expr::{Compare, ExprType, Path, Scope};
+use fourfold_model::{Base, EntityId, Expr, ExprKind, FieldId, KEY, Model, REVISION, RelationKind, SharedModel, Value};
+use fourfold_op::{Aggregate, Context, Error, GroupBy, Limits, List, Measure, Nested, OrderBy, Select, SelectKind};
+
+use crate::coerce::{self, coerce};
+use crate::compile::{Binds, Compiler, Frame, Kind, Rights, Source};
+use crate::eval::{Evaluator, Never, One, World};
+use crate::node::{Level, Node};
+use crate::read::{Child, Fetch, FetchKind, GroupFetch, Link, OrderKey, PageFetch, ReadPlan, ReadShape};
+use crate::token;
+
+/// `Bind`s from here on stand for conditions on the caller alone, and are gone from a variant.
+const CONDITION: u16 = 0x8000;
+/// `Bind`s from here on stand for where a page starts, and are gone from a variant.
+const START: u16 = 0xC000;
+/// Variants of one shape that are kept; callers fall into few kinds.
+const VARIANTS_MAX: usize = 64;
+/// Levels of relations in one read.
+const NESTING_MAX: usize = 16;
+
+/// A select, prepared: a template in which what depends on the caller alone is still open.
+#[derive(Debug)]
+pub(crate) struct PreparedSelect {
+    model: SharedModel,
+    template: Fetch,
+    sources: Vec<Source>,
+    conditions: Vec<Node>,
+    pages: Vec<Page>,
+    list: Option<(u32, List)>,
+    limits: Limits,
+    variants: RwLock<Vec<(Vec<u8>, Arc<ReadShape>)>>,
+}
+
+/// A page of the template.
+#[derive(Clone, Debug)]
+struct Page {
+    after: Option<u16>,
+    order: Vec<OrderKey>,
+}
+
+/// Prepares one select.
+pub(crate) fn prepare(model: &SharedModel, select: &Select, limits: &Limits) -> Result<PreparedSelect, Error> {
+    let mut builder = Builder { model, limits, binds: Binds::default(), pages: Vec::new() };
+    let mut template = builder.select(select)?;
+    let mut conditions = Vec::new();
+    let sources = builder.binds.sources;
+    template.each_node(&mut |node| extract(node, &sources, &mut conditions));
+    let list = match &select.kind {
+        SelectKind::List(list) => Some((model.entity(select.entity).number, list.clone())),
+        _ => None,
+    };
+    let pages = builder.pages;
+    Ok(PreparedSelect {
+        model: model.clone(),
+        template,
+        sources,
+        conditions,
+        pages,
+        list,
+        limits: limits.clone(),
+        variants: RwLock::default(),
+    })
+}
+
+impl PreparedSelect {
+    /// Puts a caller and values in.
+    pub fn bind(&self, context: &Context, values: &[Value]) -> Result<ReadPlan, Error> {
+        let token_hash = self.list.as_ref().map_or(0, |(entity, list)| token::hash(*entity, list, values));
+        let starts = self.starts(values, token_hash)?;
+        let mut params = Vec::with_capacity(self.sources.len());
+        for source in &self.sources {
+            params.push(self.param(source, context, values, &starts)?);
+        }
+        let shape = self.variant(&params, &starts);
+        Ok(ReadPlan { shape, params, token_hash })
+    }
+
+    /// The order keys that each page starts after; none for a first page.
+    fn starts(&self, values: &[Value], hash: u64) -> Result<Vec<Vec<Value>>, Error> {
+        self.pages
+            .iter()
+            .map(|page| match page.after.and_then(|index| values.get(usize::from(index))) {
+                Some(Value::Text(text)) => token::decode(text, hash, page.order.len()),
+                _ => Ok(Vec::new()),
+            })
+            .collect()
+    }
+
+    fn param(&self, source: &Source, context: &Context, values: &[Value], starts: &[Vec<Value>]) -> Result<Value, Error> {
+        match source {
+            Source::Claim(claim) => Ok(context.principal.claims.value(*claim).clone()),
+            Source::Request { index, base, list } => {
+                let value = values.get(usize::from(*index)).unwrap_or(&Value::Null);
+                coerce(&self.model, *base, *list, value).map_err(Error::invalid)
+            }
+            Source::PageKey { page, key, base } => {
+                let value = starts.get(usize::from(*page)).and_then(|keys| keys.get(usize::from(*key))).unwrap_or(&Value::Null);
+                coerce(&self.model, *base, false, value).map_err(|_| Error::invalid("this page token was not made by this server"))
+            }
+            Source::PageSize { operand, default } => self.page_size(operand.and_then(|index| values.get(usize::from(index))), *default),
+            Source::Now => Err(Error::internal("`now` in a read")),
+        }
+    }
+
+    fn page_size(&self, given: Option<&Value>, default: u32) -> Result<Value, Error> {
+        match given {
+            None | Some(Value::Null | Value::Int(0)) => Ok(Value::Int(i64::from(default))),
+            Some(Value::Int(size)) if *size > 0 => Ok(Value::Int((*size).min(i64::from(self.limits.page_size_max)))),
+            Some(Value::Int(size)) => {
+                Err(Error::invalid_at("/page_size", format!("`{size}` is no page size; expected 0 to {}", self.limits.page_size_max)))
+            }
+            Some(_) => Err(Error::invalid_at("/page_size", "expected a number of rows")),
+        }
+    }
+
+    /// The shape for callers of this kind: conditions on the caller alone are decided, so that a store can use its indexes.
+    fn variant(&self, params: &[Value], starts: &[Vec<Value>]) -> Arc<ReadShape> {
+        let truths: Vec<Value> = self.conditions.iter().map(|condition| decide(&self.model, condition, params)).collect();
+        let key = variant_key(&truths, starts);
+        let known = |variants: &[(Vec<u8>, Arc<ReadShape>)]| variants.iter().find(|(of, _)| *of == key).map(|(_, shape)| shape.clone());
+        if let Some(shape) = self.variants.read().ok().and_then(|variants| known(&variants)) {
+            return shape;
+        }
+        let shape = Arc::new(self.specialise(&truths, starts));
+        if let Ok(mut variants) = self.variants.write() {
+            if variants.len() >= VARIANTS_MAX {
+                variants.remove(0);
+            }
+            variants.push((key, shape.clone()));
+        }
+        shape
+    }
+
+    fn specialise(&self, truths: &[Value], starts: &[Vec<Value>]) -> ReadShape {
+        let mut fetch = self.template.clone();
+        fetch.each_node(&mut |node| {
+            node.map(&mut |part| match part {
+                Node::Bind(index, _) if index >= START => self.start(index - START, starts),
+                Node::Bind(index, base) if index >= CONDITION => {
+                    Node::Constant(truths.get(usize::from(index - CONDITION)).cloned().unwrap_or_default(), base)
+                }
+                other => other,
+            })
+        });
+        fetch.tidy();
+        ReadShape { model: self.model.clone(), fetch, page_bytes_max: self.limits.page_bytes_max, compiled: OnceLock::new() }
+    }
+
+    /// Rows that come after the page's start: equal in the first keys and beyond in the next.
+    fn start(&self, page: u16, starts: &[Vec<Value>]) -> Node {
+        let (Some(definition), Some(keys)) = (self.pages.get(usize::from(page)), starts.get(usize::from(page))) else {
+            return Node::truth();
+        };
+        if keys.is_empty() {
+            return Node::truth();
+        }
+        let bind = |key: usize, base: Base| {
+            let source = Source::PageKey { page, key: key as u16, base };
+            Node::Bind(self.sources.iter().position(|known| *known == source).unwrap_or(0) as u16, base)
+        };
+        let mut alternatives = Vec::new();
+        let mut equal = Vec::new();
+        for (index, (key, value)) in definition.order.iter().zip(keys).enumerate() {
+            let mut parts = equal.clone();
+            parts.push(beyond(key, value.is_null(), bind(index, key.base)));
+            alternatives.push(Node::all(parts));
+            equal.push(if value.is_null() {
+                Node::IsNull(Box::new(key.node.clone()))
+            } else {
+                Node::equal(key.node.clone(), bind(index, key.base))
+            });
+        }
+        Node::any(alternatives)
+    }
+}
+
+/// After `value` in the key's direction. Nulls are first ascending and last descending.
+fn beyond(key: &OrderKey, value_is_null: bool, value: Node) -> Node {
+    let is_null = || Node::IsNull(Box::new(key.node.clone()));
+    let compare = |by| Node::Compare(by, Box::new(key.node.clone()), Box::new(value.clone()));
+    match (key.descending, value_is_null) {
+        (false, true) => is_null().negated(),
+        (false, false) => compare(Compare::Greater),
+        (true, true) => Node::falsity(),
+        (true, false) if key.nullable => Node::any(vec![compare(Compare::Less), is_null()]),
+        (true, false) => compare(Compare::Less),
+    }
+}
+
+fn variant_key(truths: &[Value], starts: &[Vec<Value>]) -> Vec<u8> {
+    let truth = |value: &Value| match value {
+        Value::Boolean(true) => 1,
+        Value::Boolean(false) => 0,
+        _ => 2,
+    };
+    let mut key: Vec<u8> = truths.iter().map(truth).collect();
+    for start in starts {
+        key.push(3);
+        key.extend(start.iter().map(|value| u8::from(value.is_null())));
+    }
+    key
+}
+
+/// No other row is needed to decide a condition on the caller.
+struct Nowhere;
+
+impl World for Nowhere {
+    type Stop = Box<Never>;
+    fn one(_: &mut Evaluator<'_, Self>, _: One<'_>) -> Result<Value, Self::Stop> {
+        Ok(Value::Null)
+    }
+    fn exists(_: &mut Evaluator<'_, Self>, _: EntityId, _: Level, _: &Node) -> Result<bool, Self::Stop> {
+        Ok(false)
+    }
+}
+
+fn decide(model: &Model, condition: &Node, params: &[Value]) -> Value {
+    Evaluator { model, params, rows: Vec::new(), world: &mut Nowhere }.value(condition).unwrap_or_default()
+}
+
+/// Puts a placeholder in the place of each condition on the caller alone.
+fn extract(node: Node, sources: &[Source], conditions: &mut Vec<Node>) -> Node {
+    node.map(&mut |part| {
+        let boolean = matches!(part, Node::Compare(..) | Node::In(..) | Node::IsNull(_) | Node::Same(..));
+        if !boolean || !part.of_caller_alone(sources) {
+            return part;
+        }
+        let index = conditions.iter().position(|known| *known == part).unwrap_or_else(|| {
+            conditions.push(part.clone());
+            conditions.len() - 1
+        });
+        Node::Bind(CONDITION + index as u16, Base::Boolean)
+    })
+}
+
+impl Node {
+    fn of_caller_alone(&self, sources: &[Source]) -> bool {
+        use crate::node::Set;
+        let claim = |index: &u16| matches!(sources.get(usize::from(*index)), Some(Source::Claim(_)));
+        match self {
+            Node::Constant(..) => true,
+            Node::Bind(index, _) => claim(index),
+            Node::Compare(_, a, b) | Node::Same(a, b) | Node::Arithmetic(_, a, b) => {
+                a.of_caller_alone(sources) && b.of_caller_alone(sources)
+            }
+            Node::IsNull(a) | Node::Rescale { of: a, .. } => a.of_caller_alone(sources),
+            Node::In(a, Set::Nodes(parts)) => a.of_caller_alone(sources) && parts.iter().all(|part| part.of_caller_alone(sources)),
+            Node::In(a, Set::Bind(index, _)) => a.of_caller_alone(sources) && claim(index),
+            Node::Call(_, parts) => parts.iter().all(|part| part.of_caller_alone(sources)),
+            _ => false,
+        }
+    }
+}
+
+impl Fetch {
+    /// Replaces every node by what `change` makes of it.
+    fn each_node(&mut self, change: &mut dyn FnMut(Node) -> Node) {
+        let mut at = |node: &mut Node| *node = change(std::mem::replace(node, Node::And(Vec::new())));
+        self.filter.as_mut().map(&mut at);
+        self.masks.iter_mut().for_each(|(_, node)| at(node));
+        match &mut self.kind {
+            FetchKind::Page(page) => {
+                page.start.as_mut().map(&mut at);
+                page.order.iter_mut().for_each(|key| at(&mut key.node));
+            }
+            FetchKind::Groups(groups) => {
+                groups.keys.iter_mut().for_each(|(node, ..)| at(node));
+                groups.measures.iter_mut().filter_map(|(_, of)| of.as_mut()).for_each(|(node, _)| at(node));
+            }
+            FetchKind::Key(_) | FetchKind::Keys => {}
+        }
+        for child in &mut self.children {
+            child.fetch.each_node(change);
+        }
+    }
+
+    /// Drops what a variant decided: filters and masks that are true.
+    fn tidy(&mut self) {
+        self.filter.take_if(|node| node.is_true());
+        self.masks.retain(|(_, node)| !node.is_true());
+        if let FetchKind::Page(page) = &mut self.kind {
+            page.start.take_if(|node| node.is_true());
+            let masks = &self.masks;
+            for key in &mut page.order {
+                if let Node::Column(0, field) = key.node
+                    && masks.iter().all(|(masked, _)| *masked != field)
+                {
+                    key.slot = Some(field);
+                }
+            }
+        }
+        self.children.iter_mut().for_each(|child| child.fetch.tidy());
+    }
+}
+
+/// Builds the template of one select.
+struct Builder<'a> {
+    model: &'a SharedModel,
+    limits: &'a Limits,
+    binds: Binds,
+    pages: Vec<Page>,
+}
+
+impl Builder<'_> {
+    fn compiler(&mut self) -> Compiler<'_> {
+        Compiler { model: self.model, binds: &mut self.binds, next: 1 }
+    }
+
+    fn select(&mut self, select: &Select) -> Result<Fetch, Error> {
+        match &select.kind {
+            SelectKind::Get { key } => {
+                let base = self.model.entity(select.entity).key_type();
+                let param = self.binds.bind(Source::Request { index: key.0, base, list: false });
+                let filter = self.filter(select.entity, None)?;
+                self.rows(select.entity, &select.fields, &select.nested, FetchKind::Key(param), filter, 0)
+            }
+            SelectKind::List(list) => self.list(select.entity, &select.fields, &select.nested, list, self.limits.page_size_default, 0),
+            SelectKind::Aggregate(aggregate) => self.groups(select.entity, aggregate),
+        }
+    }
+
+    fn list(
+        &mut self,
+        entity: EntityId,
+        fields: &[FieldId],
+        nested: &[Nested],
+        list: &List,
+        default: u32,
+        depth: usize,
+    ) -> Result<Fetch, Error> {
+        let filter = self.filter(entity, list.filter.as_ref())?;
+        let order = self.order(entity, &list.order)?;
+        let number = self.pages.len() as u16;
+        let limit = self.binds.bind(Source::PageSize { operand: list.size.map(|operand| operand.0), default });
+        let start = list.after.map(|_| Node::Bind(START + number, Base::Boolean));
+        if start.is_some() {
+            for (key, order) in order.iter().enumerate() {
+                self.binds.bind(Source::PageKey { page: number, key: key as u16, base: order.base });
+            }
+        }
+        self.pages.push(Page { after: list.after.map(|operand| operand.0), order: order.clone() });
+        let total = list.total.then_some(self.limits.total_max);
+        let mut columns = fields.to_vec();
+        columns.extend(order.iter().filter_map(|key| key.slot));
+        let page = PageFetch { order, limit, total, start, cursors: list.cursors };
+        self.rows(entity, &columns, nested, FetchKind::Page(page), filter, depth)
+    }
+
+    /// The client's filter and the read rule, in one.
+    fn filter(&mut self, entity: EntityId, client: Option<&Expr>) -> Result<Option<Node>, Error> {
+        let limit = self.limits.expression_nodes_max;
+        if client.is_some_and(|expr| expr.size() > limit * 2) {
+            return Err(Error::limit("expression_nodes_max", limit, "nodes"));
+        }
+        let mut compiler = self.compiler();
+        let mut parts = vec![compiler.read_rule(entity, 0)?];
+        if let Some(expr) = client {
+            parts.push(compiler.node(expr, &Frame::of(entity, 0, Rights::Client))?);
+        }
+        let node = Node::all(parts);
+        Ok((!node.is_true()).then_some(node))
+    }
+
+    fn order(&mut self, entity: EntityId, order: &[OrderBy]) -> Result<Vec<OrderKey>, Error> {
+        if order.len() > self.limits.order_keys_max {
+            return Err(Error::limit("order_keys_max", self.limits.order_keys_max, "keys"));
+        }
+        let mut keys = Vec::with_capacity(order.len() + 1);
+        for by in order {
+            keys.push(self.order_key(entity, by)?);
+        }
+        // After the row's own key nothing can decide; and with it the order is total.
+        if !order.iter().any(|by| by.hops.is_empty() && by.field == KEY) {
+            let descending = order.last().is_some_and(|by| by.descending);
+            keys.push(self.order_key(entity, &OrderBy { hops: Vec::new(), field: KEY, descending })?);
+        }
+        Ok(keys)
+    }
+
+    fn order_key(&mut self, entity: EntityId, by: &OrderBy) -> Result<OrderKey, Error> {
+        let mut at = entity;
+        for hop in &by.hops {
+            at = self.model.entity(at).relation(*hop).target;
+        }
+        let field = self.model.entity(at).field(by.field);
+        let base = field.ty.base;
+        if field.ty.list || matches!(base, Base::Json | Base::Owned(_) | Base::Bytes) || field.secret {
+            return Err(Error::invalid(format!("rows cannot be ordered by `{}`", field.name)));
+        }
+        let nullable = field.nullable_out() || !by.hops.is_empty();
+        let path = Path { scope: Scope::Row, hops: by.hops.clone() };
+        let expr = Expr { kind: ExprKind::Field(path, by.field), ty: ExprType::one(base) };
+        let node = self.compiler().node(&expr, &Frame::of(entity, 0, Rights::Client))?;
+        let slot = matches!(node, Node::Column(0, _)).then_some(by.field);
+        Ok(OrderKey { node, base, slot, nullable, descending: by.descending })
+    }
+
+    fn rows(
+        &mut self,
+        entity: EntityId,
+        fields: &[FieldId],
+        nested: &[Nested],
+        kind: FetchKind,
+        filter: Option<Node>,
+        depth: usize,
+    ) -> Result<Fetch, Error> {
+        if depth > NESTING_MAX {
+            return Err(Error::limit("expand_depth_max", NESTING_MAX, "levels"));
+        }
+        let mut children = Vec::with_capacity(nested.len());
+        let mut columns = vec![KEY, REVISION];
+        columns.extend_from_slice(fields);
+        for one in nested {
+            let child = self.child(entity, one, depth)?;
+            if let Link::One(column) = child.link {
+                columns.push(column);
+            }
+            children.push(child);
+        }
+        columns.sort_unstable();
+        columns.dedup();
+        let mut masks = Vec::new();
+        for field in &columns {
+            if let Some(mask) = self.compiler().mask(entity, 0, *field)? {
+                masks.push((*field, mask));
+            }
+        }
+        let model = self.model.clone();
+        let definition = model.entity(entity);
+        let (owned, columns) = columns.into_iter().partition(|field| matches!(definition.field(*field).ty.base, Base::Owned(_)));
+        Ok(Fetch { entity, kind, filter, columns, owned, masks, children })
+    }
+
+    fn child(&mut self, entity: EntityId, nested: &Nested, depth: usize) -> Result<Child, Error> {
+        let model = self.model.clone();
+        let relation = model.entity(entity).relation(nested.relation);
+        let target = relation.target;
+        let (link, fetch) = match relation.kind {
+            RelationKind::One { field, .. } => {
+                let filter = self.filter(target, None)?;
+                (Link::One(field), self.rows(target, &nested.fields, &nested.nested, FetchKind::Keys, filter, depth + 1)?)
+            }
+            RelationKind::Many { field, .. } => {
+                let mut fetch = self.list(target, &nested.fields, &nested.nested, &nested.list, self.limits.expand_items_max, depth + 1)?;
+                // A link that the caller may not see links nothing.
+                let seen = self.compiler().column(Rights::Client, Kind::Entity(target), 0, field)?;
+                if !matches!(seen, Node::Column(..)) {
+                    let visible = Node::IsNull(Box::new(seen)).negated();
+                    fetch.filter = Some(Node::all(fetch.filter.take().into_iter().chain([visible]).collect()));
+                }
+                (Link::Many(field), fetch)
+            }
+        };
+        Ok(Child { relation: nested.relation, link, fetch })
+    }
+
+    fn groups(&mut self, entity: EntityId, aggregate: &Aggregate) -> Result<Fetch, Error> {
+        let filter = self.filter(entity, aggregate.filter.as_ref())?;
+        let mut keys = Vec::with_capacity(aggregate.group_by.len());
+        for by in &aggregate.group_by {
+            let base = self.groupable(entity, by)?;
+            keys.push((self.masked(entity, by.field)?, base, by.by));
+        }
+        let mut measures = Vec::with_capacity(aggregate.measures.len());
+        for measure in &aggregate.measures {
+            measures.push((*measure, self.measured(entity, *measure)?));
+        }
+        let kind = FetchKind::Groups(GroupFetch { keys, measures, limit: self.limits.groups_max });
+        Ok(Fetch { entity, kind, filter, columns: Vec::new(), owned: Vec::new(), masks: Vec::new(), children: Vec::new() })
+    }
+
+    fn masked(&mut self, entity: EntityId, field: FieldId) -> Result<Node, Error> {
+        self.compiler().column(Rights::Client, Kind::Entity(entity), 0, field)
+    }
+
+    fn groupable(&self, entity: EntityId, by: &GroupBy) -> Result<Base, Error> {
+        let field = self.model.entity(entity).field(by.field);
+        let base = field.ty.base;
+        if field.ty.list || field.secret || matches!(base, Base::Json | Base::Bytes | Base::Owned(_)) {
+            return Err(Error::invalid(format!("rows cannot be grouped by `{}`", field.name)));
+        }
+        if by.by.is_some() && !matches!(base, Base::DateTime | Base::Date) {
+            return Err(Error::invalid(format!(
+                "`{}` is {}; only a DateTime or a Date can be truncated",
+                field.name,
+                coerce::name(self.model, base)
+            )));
+        }
+        Ok(base)
+    }
+
+    fn measured(&mut self, entity: EntityId, measure: Measure) -> Result<Option<(Node, Base)>, Error> {
+        let (field, what) = match measure {
+            Measure::Count => return Ok(None),
+            Measure::CountOf(field) => (field, Measurable::Any),
+            Measure::CountDistinct(field) => (field, Measurable::Scalar),
+            Measure::Sum(field) | Measure::Average(field) => (field, Measurable::Number),
+            Measure::Min(field) | Measure::Max(field) => (field, Measurable::Ordered),
+        };
+        let definition = self.model.entity(entity).field(field);
+        let base = definition.ty.base;
+        if definition.secret || !what.takes(base, definition.ty.list) {
+            return Err(Error::invalid(format!("`{}` is {} and cannot be measured so", definition.name, coerce::name(self.model, base))));
+        }
+        Ok(Some((self.masked(entity, field)?, base)))
+    }
+}
+
+enum Measurable {
+    Any,
+    Scalar,
+    Number,
+    Ordered,
+}
+
+impl Measurable {
+    fn takes(&self, base: Base, list: bool) -> bool {
+        let number = matches!(base, Base::Int | Base::BigInt | Base::Float | Base::Decimal { .. });
+        match self {
+            Measurable::Any => !matches!(base, Base::Owned(_)),
+            Measurable::Scalar => !list && !matches!(base, Base::Json | Base::Owned(_)),
+            Measurable::Number => !list && number,
+            Measurable::Ordered => !list && (number || matches!(base, Base::String | Base::DateTime | Base::Date | Base::Uuid)),
+        }
+    }
+}
