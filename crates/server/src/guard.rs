@@ -48,7 +48,17 @@ enum Linger {
 impl<S> Guard<S> {
     /// A connection whose first bytes were already read.
     pub fn new(io: S, seat: Seat, limits: HeadLimits, first: Vec<u8>) -> Guard<S> {
-        let mut guard = Guard { io, seat, wire: Wire::new(limits), held: first, good: 0, refused: false, decided: false, reader: None, linger: Linger::Not };
+        let mut guard = Guard {
+            io,
+            seat,
+            wire: Wire::new(limits),
+            held: first,
+            good: 0,
+            refused: false,
+            decided: false,
+            reader: None,
+            linger: Linger::Not,
+        };
         // A body cannot be malformed before its head was read.
         let _ = guard.judge_held();
         guard

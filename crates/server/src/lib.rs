@@ -2,10 +2,15 @@
 //!
 //! It knows every crate and holds no rule of its own. Read `stack.rs` first: it is the path of a request.
 
+pub mod admin;
+pub mod auth;
 pub mod body;
+pub mod config;
 pub mod guard;
 pub mod listen;
+pub mod log;
 pub mod problem;
 mod rewind;
 pub mod seats;
+pub mod tls;
 pub mod wire;

@@ -59,7 +59,12 @@ pub struct EdgeLimits {
 
 impl Default for EdgeLimits {
     fn default() -> EdgeLimits {
-        EdgeLimits { seats: SeatLimits::default(), head: HeadLimits::default(), first_byte_timeout: Duration::from_secs(10), h2_streams_max: 100 }
+        EdgeLimits {
+            seats: SeatLimits::default(),
+            head: HeadLimits::default(),
+            first_byte_timeout: Duration::from_secs(10),
+            h2_streams_max: 100,
+        }
     }
 }
 
@@ -209,7 +214,12 @@ fn h2_builder(limits: &EdgeLimits) -> hyper::server::conn::http2::Builder<TokioE
     builder
 }
 
-async fn answer_h1<H: Handler>(handler: Arc<H>, link: Arc<Link>, request: Request<Incoming>, peer: Peer) -> Result<Response<Body>, Infallible> {
+async fn answer_h1<H: Handler>(
+    handler: Arc<H>,
+    link: Arc<Link>,
+    request: Request<Incoming>,
+    peer: Peer,
+) -> Result<Response<Body>, Infallible> {
     if let Some(refusal) = link.refusal().filter(|_| request.uri().path() == REFUSED) {
         let mut answer = problem(refusal, None);
         answer.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
@@ -231,8 +241,13 @@ fn turn_away(stream: TcpStream, full: Full) {
         Full::Address => "connections_per_address_max",
     };
     tokio::spawn(async move {
-        let body = format!("{{\"type\":\"/problems/overloaded\",\"title\":\"The server has too much to do\",\"status\":503,\"code\":\"overloaded\",\"detail\":\"too many connections (limit `{name}`)\",\"limit\":\"{name}\"}}");
-        let head = format!("HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        let body = format!(
+            "{{\"type\":\"/problems/overloaded\",\"title\":\"The server has too much to do\",\"status\":503,\"code\":\"overloaded\",\"detail\":\"too many connections (limit `{name}`)\",\"limit\":\"{name}\"}}"
+        );
+        let head = format!(
+            "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
         let mut stream = stream;
         let _ = tokio::time::timeout(Duration::from_secs(1), async {
             stream.write_all(head.as_bytes()).await?;

@@ -187,7 +187,13 @@ pub(crate) fn is_host(value: &[u8]) -> bool {
     let inner = if bracketed { &name[1..name.len() - 1] } else { name };
     let allowed = |byte: &u8| match bracketed {
         true => byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'),
-        false => byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='),
+        false => {
+            byte.is_ascii_alphanumeric()
+                || matches!(
+                    byte,
+                    b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+                )
+        }
     };
     let port_fits = port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
     !inner.is_empty() && inner.iter().all(allowed) && port_fits

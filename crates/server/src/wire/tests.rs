@@ -26,7 +26,10 @@ fn requests_that_are_well_formed_pass() {
     check("GET / HTTP/1.0\r\n\r\n", "all");
     check("\r\nGET / HTTP/1.1\r\nHost: a:80\r\n\r\nGET /2 HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n", "all");
     check("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\nHost: a\r\n\r\n", "all");
-    check("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: Chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\nT: x\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "all");
+    check(
+        "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: Chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\nT: x\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "all",
+    );
 }
 
 #[test]
@@ -44,11 +47,20 @@ fn what_two_readers_could_read_differently_is_refused() {
     check("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "0: 400 there is more than one `Host`");
     check("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", "0: 400 `Host` is not a host with an optional port");
     check("GET / HTTP/1.1\r\nHost:\r\n\r\n", "0: 400 `Host` is not a host with an optional port");
-    check("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", "0: 400 both `Content-Length` and `Transfer-Encoding` are given");
+    check(
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "0: 400 both `Content-Length` and `Transfer-Encoding` are given",
+    );
     check("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n", "0: 400 there is more than one `Content-Length`");
     check("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\n", "0: 400 `Content-Length` is not a number of bytes");
-    check("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", "0: 400 `Transfer-Encoding` is not `chunked`, the only one served");
-    check("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", "0: 400 there is more than one `Transfer-Encoding`");
+    check(
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
+        "0: 400 `Transfer-Encoding` is not `chunked`, the only one served",
+    );
+    check(
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "0: 400 there is more than one `Transfer-Encoding`",
+    );
     check("GET / HTTP/1.1\r\nHost : a\r\n\r\n", "0: 400 a header name is not a token");
     check("GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", "0: 400 a header line has no colon");
     check("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", "0: 400 the request line is not `METHOD TARGET HTTP/1.1`");

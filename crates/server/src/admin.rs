@@ -1,0 +1,164 @@
+//! What an operator sees: `/metrics`, on a listener of its own (`SPEC` §8).
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use tokio::net::TcpListener;
+
+use crate::body::{Body, empty, full};
+
+/// What is counted of each request. An entity may be a label, a key or a principal never.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RequestLabels {
+    /// Which API.
+    pub api: &'static str,
+    /// Which operation.
+    pub operation: &'static str,
+    /// The error's code, or `ok`.
+    pub code: &'static str,
+}
+
+/// The label of how long an answer took.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ApiLabels {
+    api: &'static str,
+    operation: &'static str,
+}
+
+/// The server's metrics.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    seconds: Family<ApiLabels, Histogram, fn() -> Histogram>,
+    connections: Gauge<u64, AtomicU64>,
+    log_head: Gauge<u64, AtomicU64>,
+    log_floor: Gauge<u64, AtomicU64>,
+}
+
+impl Metrics {
+    /// Nothing counted yet.
+    pub fn new() -> Arc<Metrics> {
+        let mut registry = Registry::with_prefix("fourfold");
+        let requests = Family::default();
+        let seconds = Family::new_with_constructor(buckets as fn() -> Histogram);
+        let (connections, log_head, log_floor) = (Gauge::default(), Gauge::default(), Gauge::default());
+        registry.register("requests", "Requests answered", requests.clone());
+        registry.register_with_unit("request", "Time until the head of the answer", Unit::Seconds, seconds.clone());
+        registry.register("connections", "Connections open now", connections.clone());
+        registry.register("log_head_position", "The last event's position", log_head.clone());
+        registry.register("log_floor_position", "Cursors below this are too old", log_floor.clone());
+        Arc::new(Metrics { registry, requests, seconds, connections, log_head, log_floor })
+    }
+
+    /// Counts one request.
+    pub fn request(&self, labels: RequestLabels, seconds: f64) {
+        let api = ApiLabels { api: labels.api, operation: labels.operation };
+        self.seconds.get_or_create(&api).observe(seconds);
+        self.requests.get_or_create(&labels).inc();
+    }
+
+    /// Notes the state of the server, before it is shown.
+    pub fn note(&self, connections: usize, log_head: u64, log_floor: u64) {
+        self.connections.inner().store(connections as u64, Ordering::Relaxed);
+        self.log_head.inner().store(log_head, Ordering::Relaxed);
+        self.log_floor.inner().store(log_floor, Ordering::Relaxed);
+    }
+
+    /// All of them, in the text form of OpenMetrics.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a text does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+/// From 50 µs to 10 s.
+fn buckets() -> Histogram {
+    Histogram::new([0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0])
+}
+
+/// Serves `/metrics` until `stop` is done; `refresh` is called before each answer.
+pub async fn serve<F, R>(listener: TcpListener, metrics: Arc<Metrics>, refresh: F, stop: impl Future<Output = ()>)
+where
+    F: Fn() -> R + Clone + Send + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => return,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            continue;
+        };
+        let (metrics, refresh) = (Arc::clone(&metrics), refresh.clone());
+        let service = service_fn(move |request| {
+            let (metrics, refresh) = (Arc::clone(&metrics), refresh.clone());
+            async move { Ok::<_, Infallible>(answer(&request, &metrics, refresh).await) }
+        });
+        tokio::spawn(async move {
+            let mut builder = hyper::server::conn::http1::Builder::new();
+            builder.timer(TokioTimer::new());
+            // An operator that goes away has no answer to miss.
+            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+async fn answer<R: Future<Output = ()>>(request: &Request<Incoming>, metrics: &Metrics, refresh: impl Fn() -> R) -> Response<Body> {
+    let mut answer = Response::new(empty());
+    match (request.uri().path(), request.method()) {
+        ("/metrics", &Method::GET | &Method::HEAD) => {
+            refresh().await;
+            let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+            answer.headers_mut().insert(CONTENT_TYPE, kind);
+            *answer.body_mut() = full(metrics.text());
+        }
+        ("/metrics", _) => {
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        }
+        _ => *answer.status_mut() = StatusCode::NOT_FOUND,
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+
+    #[test]
+    fn metrics_have_the_names_of_the_documentation() {
+        let metrics = Metrics::new();
+        metrics.request(RequestLabels { api: "rest", operation: "get", code: "ok" }, 0.000_2);
+        metrics.note(3, 9, 1);
+        let text = metrics.text();
+        for line in [
+            "fourfold_requests_total{api=\"rest\",operation=\"get\",code=\"ok\"} 1",
+            "fourfold_request_seconds_count{api=\"rest\",operation=\"get\"} 1",
+            "fourfold_connections 3",
+            "fourfold_log_head_position 9",
+            "fourfold_log_floor_position 1",
+        ] {
+            assert!(text.contains(line), "{line} is not in {text}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use super::*;
+
+fn read_text(name: &str, text: &str, environment: &[(&str, &str)], flags: Flags) -> Result<Texts, ConfigError> {
+    let folder = std::env::temp_dir().join(format!("fourfold-config-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("fourfold.toml"), text).unwrap();
+    let environment = environment.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+    read(&folder, None, environment, flags).map(|read| read.texts)
+}
+
+fn errors(name: &str, text: &str, environment: &[(&str, &str)]) -> Vec<String> {
+    read_text(name, text, environment, Vec::new()).unwrap_err().0
+}
+
+#[test]
+fn flags_come_before_the_environment_and_that_before_the_file() {
+    let text = "[server]\nlisten = \"127.0.0.1:1\"\nadmin_listen = \"127.0.0.1:2\"\norigins = [\"https://a\", \"https://b\"]\n[limits]\npage_size_max = 7";
+    let environment = [("FOURFOLD_SERVER_LISTEN", "127.0.0.1:3"), ("FOURFOLD_LOG_FORMAT", "json"), ("PATH", "x")];
+    let texts = read_text("order", text, &environment, vec![("server.listen", "--listen", "127.0.0.1:0".into())]).unwrap();
+    assert_eq!(texts.text("server.listen"), ("127.0.0.1:0", Source::Flag("--listen")));
+    assert_eq!(texts.text("server.admin_listen"), ("127.0.0.1:2", Source::File));
+    assert_eq!(texts.text("log.format").1, Source::Environment("FOURFOLD_LOG_FORMAT".into()));
+    let config = Config::new(&texts).unwrap();
+    assert_eq!((config.limits.page_size_max, config.log, config.origins.len()), (7, LogFormat::Json, 2));
+    assert_eq!(config.store, StoreUrl::Sqlite(texts.folder.join(".fourfold/data.db")));
+}
+
+#[test]
+fn defaults_are_the_limits_of_the_code() {
+    let config = Config::new(&read_text("defaults", "", &[], Vec::new()).unwrap()).unwrap();
+    assert_eq!(format!("{:?}", config.limits), format!("{:?}", fourfold_op::Limits::default()));
+    assert_eq!(format!("{:?}", config.edge), format!("{:?}", crate::listen::EdgeLimits::default()));
+    assert_eq!(format!("{:?}", config.body), format!("{:?}", crate::body::BodyLimits::default()));
+}
+
+#[test]
+fn every_wrong_setting_is_named_at_once() {
+    let text = "stray = 1\n[server]\nlissen = \"x\"\nbehind_proxy = \"yes\"\n[log]\nformat = \"xml\"\n[limits]\nhead_timeout = \"10\"";
+    let errors = errors("wrong", text, &[("FOURFOLD_SERVER_ORIGIN", "x")]);
+    let expect = [
+        "`limits.head_timeout` must be a duration such as `10s`, `250ms` or `5m`, not `10` (fourfold.toml)",
+        "`log.format` must be one of `text`, `json`, `off`, not `xml` (fourfold.toml)",
+        "`server.behind_proxy` must be `true` or `false`, not `\"yes\"`",
+        "unknown setting `server.lissen`; did you mean `server.listen`?",
+        "`stray` stands outside any section; settings stand under `[server]`, `[store]` and so on",
+        "the environment has `FOURFOLD_SERVER_ORIGIN`, which is no setting; did you mean `FOURFOLD_SERVER_ORIGINS`?",
+    ];
+    assert_eq!(errors, expect);
+}
+
+#[test]
+fn what_does_not_go_together_or_is_not_served_is_said() {
+    let texts =
+        read_text("together", "[server]\ntls_cert_file = \"a\"\n[store]\nurl = \"postgres://x\"\n[[sink]]\nname = \"k\"", &[], Vec::new())
+            .unwrap();
+    assert_eq!(texts.unserved, ["[sink]"]);
+    let errors = Config::new(&texts).unwrap_err().0;
+    assert_eq!(errors.len(), 2);
+    assert!(errors[1].contains("does not serve yet"));
+}
+
+#[test]
+fn the_page_lists_every_setting() {
+    let page = markdown();
+    for setting in SETTINGS {
+        let key = setting.name.split_once('.').unwrap().1;
+        assert!(page.contains(&format!("| `{key}` |")), "{key}");
+    }
+}
