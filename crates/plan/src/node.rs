@@ -173,7 +173,7 @@ impl Node {
             Node::In(a, Set::Nodes(parts)) => Node::In(boxed(a), Set::Nodes(parts.into_iter().map(|part| part.map(change)).collect())),
             Node::In(a, set) => Node::In(boxed(a), set),
             Node::Arithmetic(by, a, b) => Node::Arithmetic(by, boxed(a), boxed(b)),
-            Node::Conditional(a, b, c) => conditional(boxed(a), boxed(b), boxed(c)),
+            Node::Conditional(a, b, c) => conditional(*boxed(a), boxed(b), boxed(c)),
             Node::Rescale { of, from, to } => Node::Rescale { of: boxed(of), from, to },
             Node::Call(function, parts) => Node::Call(function, parts.into_iter().map(|part| part.map(change)).collect()),
             leaf @ (Node::Constant(..) | Node::Bind(..) | Node::Column(..)) => leaf,
@@ -182,8 +182,8 @@ impl Node {
     }
 }
 
-fn conditional(condition: Box<Node>, then: Box<Node>, otherwise: Box<Node>) -> Node {
-    match *condition {
+fn conditional(condition: Node, then: Box<Node>, otherwise: Box<Node>) -> Node {
+    match condition {
         Node::Constant(Value::Boolean(true), _) => *then,
         Node::Constant(Value::Boolean(false) | Value::Null, _) => *otherwise,
         other => Node::Conditional(Box::new(other), then, otherwise),

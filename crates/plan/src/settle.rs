@@ -379,7 +379,10 @@ impl<'s> Settle<'s> {
     }
 
     fn denied(&self, verb: &str) -> Error {
-        Error::new(ErrorCode::PermissionDenied, format!("no rule of `{}` lets this caller {verb} it", self.name()))
+        let rules = &self.plan.model.entity(self.entity).rules;
+        let why: Vec<String> = rules.iter().map(|rule| format!("line {}: `{}`", rule.line, rule.text)).collect();
+        let error = Error::new(ErrorCode::PermissionDenied, format!("no rule of `{}` lets this caller {verb} it", self.name()));
+        error.with_private(format!("none of these holds for {verb}: {}", why.join("; ")))
     }
 
     fn field_denied(&self, field: FieldId) -> Error {

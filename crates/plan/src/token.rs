@@ -64,6 +64,7 @@ fn with_values(mut expr: fourfold_model::Expr, values: &[Value]) -> fourfold_mod
     expr
 }
 
+#[expect(clippy::boxed_local, reason = "it stands where a boxed part stood")]
 fn boxed(expr: Box<fourfold_model::Expr>, values: &[Value]) -> Box<fourfold_model::Expr> {
     Box::new(with_values(*expr, values))
 }
