@@ -112,20 +112,28 @@ pub fn encode_value(model: &Model, number: u32, base: Base, value: &Value, out: 
         Value::List(values) => encode_list(model, number, base, values, out),
         Value::Owned(rows) => encode_owned(model, number, base, rows, out),
         Value::Decimal(_) | Value::DateTime(_) | Value::Date(_) | Value::Uuid(_) | Value::Json(_) => {
-            put_nested(out, number, |out| put_content(out, value));
+            put_nested(out, number, |out| put_content(out, base, value));
         }
     }
 }
 
 /// The bytes of a value whose form is a text or a message.
-fn put_content(out: &mut Vec<u8>, value: &Value) {
+fn put_content(out: &mut Vec<u8>, base: Base, value: &Value) {
     match value {
-        Value::Decimal(v) => json::write_decimal(out, *v),
+        Value::Decimal(v) => json::write_decimal(out, in_scale_of(base, *v)),
         Value::DateTime(v) => put_timestamp(out, *v),
         Value::Date(v) => json::write_date(out, *v),
         Value::Uuid(v) => json::write_uuid(out, v),
         Value::Json(v) => put_json(out, v),
         _ => {}
+    }
+}
+
+/// A computed decimal may have another scale than its field: it is written with the field's.
+fn in_scale_of(base: Base, decimal: Decimal) -> Decimal {
+    match base {
+        Base::Decimal { scale, .. } => decimal.rescale(scale).unwrap_or(decimal),
+        _ => decimal,
     }
 }
 
@@ -241,6 +249,15 @@ pub fn decode_set(model: &Model, fields: &[Field], message: &[u8]) -> Result<Vec
     let row = Decoder { model, strict: true }.row(fields, message)?;
     let present = row.0.into_vec().into_iter().enumerate().filter(|(_, value)| !value.is_null());
     Ok(present.map(|(index, value)| (FieldId(index as u16), value)).collect())
+}
+
+/// Reads one value that a client sent: a key in a request, say. `None` for an enum's `_UNSPECIFIED`.
+///
+/// # Errors
+/// When the bytes are no value of that type.
+pub fn read_value(model: &Model, base: Base, wire_type: WireType, reader: &mut Reader<'_>) -> Result<Option<Value>, WireError> {
+    let value = Decoder { model, strict: true }.value(base, wire_type, reader)?;
+    Ok((!value.is_null()).then_some(value))
 }
 
 fn fill_lists(fields: &[Field], row: &mut Row) {
