@@ -1,14 +1,68 @@
 //! gRPC, gRPC-Web and Connect over the engine (`SPEC` §4).
 //!
-//! The contract ([`proto`], [`descriptor_set`]) is a function of the model alone.
+//! It knows no store and no rules. A request is read by the tables of [`schema::parameters`], becomes an operation of the engine, and
+//! its outcome is written as messages by lock numbers (or ProtoJSON). The contract ([`proto`], [`descriptor_set`]) is a function of the
+//! model alone, made from the same tables. Read `schema.rs`, then `face.rs`; the protocols themselves are in `transport.rs`.
 
+mod aggregate;
+mod batch;
 mod descriptor;
+mod error;
+mod face;
+mod filter;
+mod health;
+mod ingest;
+mod message;
+mod order;
+mod reflection;
+mod render;
 mod schema;
+mod selection;
 mod text;
+mod transport;
+mod writes;
 
+use std::sync::Arc;
+
+use fourfold_engine::Engine;
 use fourfold_model::Model;
+use fourfold_op::Context;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
+
+use face::Face;
+pub use transport::Body;
+use transport::{Methods, Transport};
+
+/// The gRPC face of an engine.
+pub struct Grpc {
+    face: Arc<Face>,
+    transport: Transport<Face>,
+}
+
+impl Grpc {
+    /// Serves an engine's model. What most requests ask is prepared here.
+    pub fn new(engine: Arc<Engine>) -> Grpc {
+        let message_bytes_max = engine.limits().grpc_message_bytes_max;
+        let face = Arc::new(Face::new(engine));
+        Grpc { transport: Transport::new(face.clone(), message_bytes_max), face }
+    }
+
+    /// Whether something is served at a path: `/shop.v1.ProductService/GetProduct`, health, reflection.
+    pub fn serves(&self, path: &str) -> bool {
+        self.face.kind(path.strip_prefix('/').unwrap_or(path)).is_some()
+    }
+
+    /// Says through `grpc.health.v1` whether the server serves (it does until told otherwise); watchers are told at once.
+    pub fn set_serving(&self, serving: bool) {
+        self.face.health().set_serving(serving);
+    }
+
+    /// Serves one request of any of the three protocols. What is not served is answered UNIMPLEMENTED.
+    pub async fn serve(&self, context: Context, request: http::Request<Body>) -> http::Response<Body> {
+        self.transport.serve(context, request).await
+    }
+}
 
 /// The model as a `.proto` file.
 pub fn proto(model: &Model) -> String {

@@ -1,10 +1,10 @@
 //! What a model is as a protobuf file: one structure, from which the `.proto` text and the descriptors are both made (`SPEC` §4).
 
-mod aggregate;
-mod batch;
+pub mod aggregate;
+pub mod batch;
 mod entity;
 pub mod parameters;
-mod service;
+pub mod service;
 pub mod standard;
 
 use fourfold_model::{Base, Entity, EntityId, EnumType, Model, names};

@@ -155,7 +155,7 @@ fn ingest_response(model: &Model, method: &str) -> Message {
         "Violation",
         "What is wrong at one place of a row.",
         vec![
-            Field::optional(1, "field", Ty::String).doc("Where: `lines/0/quantity`."),
+            Field::optional(1, "field", Ty::String).doc("Where: `lines[0].quantity`."),
             Field::optional(2, "description", Ty::String).doc("What."),
         ],
     );

@@ -66,6 +66,9 @@ pub fn health() -> File {
     File { name: "grpc/health/v1/health.proto".into(), package: "grpc.health.v1".into(), services, messages, ..File::default() }
 }
 
+/// The versions of reflection that clients ask for.
+pub const REFLECTION_VERSIONS: [&str; 2] = ["v1", "v1alpha"];
+
 /// `grpc/reflection/v1/reflection.proto`, or that of `v1alpha`.
 pub fn reflection(version: &str) -> File {
     let package = format!("grpc.reflection.{version}");

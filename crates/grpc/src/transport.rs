@@ -1,0 +1,207 @@
+//! The protocols: gRPC, gRPC-Web and Connect by `connectrpc`. Nothing else here knows that crate, so that another can take its place.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use bytes::Bytes;
+use connectrpc::dispatcher::{RequestStream, StreamingResult, UnaryResult};
+use connectrpc::{
+    CodecFormat, CompressionPolicy, ConnectError, ConnectRpcService, DeadlinePolicy, Dispatcher, EncodedBody, ErrorCode, ErrorDetail,
+    Limits, MethodDescriptor, Payload, Protocol, RequestContext, Response,
+};
+use fourfold_op::Context;
+use futures_util::{Stream, StreamExt};
+use http_body_util::BodyExt;
+use tower_service::Service;
+
+use crate::error::Status;
+
+/// A body of the server's.
+pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+
+/// A future that may cross threads.
+pub type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Messages, one after another.
+pub type Messages = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
+
+/// How messages are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Format {
+    Proto,
+    Json,
+}
+
+/// What kind of call a method is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One message each way; with whether it only reads.
+    Unary(bool),
+    /// One message in, a stream out.
+    ServerStream,
+    /// A stream each way.
+    Streams,
+}
+
+/// A call on its way.
+pub struct Call {
+    /// `shop.v1.ProductService/GetProduct`.
+    pub path: String,
+    /// Who calls, and until when.
+    pub context: Context,
+    /// How its messages are written.
+    pub format: Format,
+}
+
+/// What answers calls.
+pub trait Methods: Send + Sync + 'static {
+    /// What kind of call a path is; `None` when nothing is served there.
+    fn kind(&self, path: &str) -> Option<Kind>;
+    /// Answers one message.
+    fn unary(self: Arc<Self>, call: Call, message: Bytes) -> Later<Result<Vec<u8>, Status>>;
+    /// Answers a stream (of one message, for a [`Kind::ServerStream`]).
+    fn stream(self: Arc<Self>, call: Call, messages: Messages) -> Later<Result<Messages, Status>>;
+}
+
+/// Serves methods over HTTP.
+pub struct Transport<M> {
+    service: ConnectRpcService<Dispatch<M>>,
+}
+
+/// Answers of Connect below this many bytes are not worth a compression.
+const COMPRESS_MIN_BYTES: usize = 1_024;
+/// What an envelope and a compressed message may take beyond the message itself.
+const ENVELOPE_BYTES: usize = 1_024;
+
+impl<M: Methods> Transport<M> {
+    /// Serves `methods` with messages of at most `message_bytes_max`.
+    pub fn new(methods: Arc<M>, message_bytes_max: usize) -> Transport<M> {
+        let limits =
+            Limits::default().with_max_message_size(message_bytes_max).with_max_request_body_size(message_bytes_max + ENVELOPE_BYTES);
+        let service = ConnectRpcService::new(Dispatch(methods))
+            .with_limits(limits)
+            .with_compression_policy(CompressionPolicy::default().with_min_size(COMPRESS_MIN_BYTES))
+            .with_deadline_policy(DeadlinePolicy::new().with_enforce_on_streams(true));
+        Transport { service }
+    }
+
+    /// Serves one request.
+    pub async fn serve(&self, context: Context, mut request: http::Request<Body>) -> http::Response<Body> {
+        request.extensions_mut().insert(context);
+        let request = request.map(|body| body.map_err(BodyError));
+        // The service is a handle to shared parts: `call` wants it mutable and changes nothing.
+        let Ok(response) = self.service.clone().call(request).await;
+        response.map(|body| body.map_err(|never: Infallible| match never {}).boxed_unsync())
+    }
+}
+
+/// An error of the request's body, as an error type that `connectrpc` takes.
+#[derive(Debug)]
+struct BodyError(Box<dyn std::error::Error + Send + Sync>);
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for BodyError {}
+
+struct Dispatch<M>(Arc<M>);
+
+impl<M: Methods> Dispatcher for Dispatch<M> {
+    fn lookup(&self, path: &str) -> Option<MethodDescriptor> {
+        Some(match self.0.kind(path)? {
+            Kind::Unary(reads) => MethodDescriptor::unary(reads),
+            Kind::ServerStream => MethodDescriptor::server_streaming(),
+            Kind::Streams => MethodDescriptor::bidi_streaming(),
+        })
+    }
+
+    fn call_unary(&self, path: &str, context: RequestContext, request: Payload, format: CodecFormat) -> UnaryResult {
+        let compress = compress(&context);
+        let Some(call) = call(path, context, format) else { return Box::pin(async { Err(not_authenticated()) }) };
+        let answer = self.0.clone().unary(call, request.bytes().clone());
+        Box::pin(async move {
+            let bytes = answer.await.map_err(connect_error)?;
+            Ok(Response::new(EncodedBody::Contiguous(bytes.into())).compress(compress))
+        })
+    }
+
+    fn call_server_streaming(&self, path: &str, context: RequestContext, request: Bytes, format: CodecFormat) -> StreamingResult {
+        let once = futures_util::stream::once(async move { Ok(request) });
+        self.stream(path, context, Box::pin(once), format)
+    }
+
+    fn call_client_streaming(&self, path: &str, _: RequestContext, _: RequestStream, _: CodecFormat) -> UnaryResult {
+        let error = ConnectError::unimplemented(format!("method not found: {path}"));
+        Box::pin(async move { Err(error) })
+    }
+
+    fn call_bidi_streaming(&self, path: &str, context: RequestContext, requests: RequestStream, format: CodecFormat) -> StreamingResult {
+        self.stream(path, context, Box::pin(requests.map(|message| message.map_err(status))), format)
+    }
+}
+
+impl<M: Methods> Dispatch<M> {
+    fn stream(&self, path: &str, context: RequestContext, messages: Messages, format: CodecFormat) -> StreamingResult {
+        let compress = compress(&context);
+        let Some(call) = call(path, context, format) else { return Box::pin(async { Err(not_authenticated()) }) };
+        let answers = self.0.clone().stream(call, messages);
+        Box::pin(async move {
+            let answers = answers.await.map_err(connect_error)?;
+            let encoded = answers.map(|answer| answer.map(EncodedBody::Contiguous).map_err(connect_error));
+            Ok(Response::stream(encoded).compress(compress))
+        })
+    }
+}
+
+fn call(path: &str, mut context: RequestContext, format: CodecFormat) -> Option<Call> {
+    let mut caller: Context = context.extensions_mut().remove()?;
+    caller.deadline.0 = earliest(caller.deadline.0, context.deadline());
+    let format = if format == CodecFormat::Json { Format::Json } else { Format::Proto };
+    Some(Call { path: path.to_owned(), context: caller, format })
+}
+
+fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// Every gRPC library says that it understands gzip, whether its user wants the bytes or the time. So a gRPC answer is compressed where
+/// the request was; Connect says what it wants as HTTP does.
+fn compress(context: &RequestContext) -> Option<bool> {
+    let of_grpc = matches!(context.protocol(), Some(Protocol::Grpc | Protocol::GrpcWeb));
+    let compressed = || context.header("grpc-encoding").is_some_and(|encoding| encoding.as_bytes() != b"identity");
+    (of_grpc && !compressed()).then_some(false)
+}
+
+fn not_authenticated() -> ConnectError {
+    ConnectError::internal("the request came without a context")
+}
+
+fn connect_error(status: Status) -> ConnectError {
+    let code = ErrorCode::from_grpc_code(u32::from(status.code)).unwrap_or(ErrorCode::Unknown);
+    let mut error = ConnectError::new(code, status.message);
+    error.details = status.details.into_iter().map(|detail| detail_of(detail.type_name, &detail.bytes)).collect();
+    error
+}
+
+fn detail_of(type_name: &str, bytes: &[u8]) -> ErrorDetail {
+    ErrorDetail { type_url: type_name.to_owned(), value: Some(STANDARD_NO_PAD.encode(bytes)), debug: None }
+}
+
+/// What `connectrpc` itself found wrong with a message of a stream.
+fn status(error: ConnectError) -> Status {
+    let code = u8::try_from(error.code.grpc_code()).unwrap_or(2);
+    Status { code, message: error.message.unwrap_or_default(), details: Vec::new() }
+}
