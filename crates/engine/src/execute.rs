@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fourfold_model::Value;
-use fourfold_op::{
-    Answer, Answered, Change, Context, Deadline, Error, ErrorCode, Joined, Operation, Outcome, Page, Record, Write, WriteKind, Written,
-};
+use fourfold_op::{Answer, Answered, Change, Context, Deadline, Error, ErrorCode, Operation, Outcome, Record, Write, WriteKind, Written};
 use fourfold_plan::{Plan, ReadPlan, WritePlan};
 use fourfold_store::{CommitError, Committed, SettledStep, Side, Snapshot, Space, StoreError};
 
@@ -165,8 +163,8 @@ impl Writing<'_> {
             let own = step.answer.take();
             let record = match &write.answer {
                 Answer::Key => None,
+                Answer::Row { .. } if is_delete(write) => leaving,
                 Answer::Row { nested, .. } if nested.is_empty() => own.map(|row| Record { row, nested: Vec::new() }),
-                Answer::Row { nested, .. } if is_delete(write) => own.map(|row| Record { row, nested: of_leaving(leaving, nested) }),
                 Answer::Row { .. } => read,
             };
             written(step, record)
@@ -174,15 +172,15 @@ impl Writing<'_> {
         (answers.collect(), statements)
     }
 
-    /// The rows that deletes with relations in their answer are about, while they are there.
+    /// The rows that deletes are to answer with, while they are there: just before the commit, for after it nothing is left to read.
     async fn read_leaving(&self) -> Result<(Vec<Option<Record>>, u32), Error> {
         let writes = self.prepared.writes();
-        if !writes.iter().any(|write| is_delete(write) && shows_relations(write)) {
+        let wanted: Vec<bool> = writes.iter().map(|write| is_delete(write) && write.answer != Answer::Key).collect();
+        if !wanted.contains(&true) {
             return Ok((Vec::new(), 0));
         }
         let key = |write: &Write| write.key.and_then(|key| self.values.get(usize::from(key.0))).cloned().unwrap_or_default();
         let keys: Vec<Value> = writes.iter().map(key).collect();
-        let wanted: Vec<bool> = writes.iter().map(|write| is_delete(write) && shows_relations(write)).collect();
         self.read_keys(keys.iter(), &wanted).await
     }
 
@@ -217,14 +215,6 @@ impl Writing<'_> {
 
 fn is_delete(write: &Write) -> bool {
     write.kind == WriteKind::Delete
-}
-
-/// Relations of a row that is gone, as they were; empty where they could not be read.
-fn of_leaving(leaving: Option<Record>, nested: &[fourfold_op::Nested]) -> Vec<Joined> {
-    match leaving {
-        Some(record) => record.nested,
-        None => nested.iter().map(|_| Joined::Many(Page::default())).collect(),
-    }
 }
 
 fn written(step: SettledStep, record: Option<Record>) -> Written {

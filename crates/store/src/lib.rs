@@ -3,7 +3,11 @@
 //! [`Store`] is the seam that every store stands behind; [`memory`] is the reference, [`conformance`] the suite that all pass.
 //! A store takes plans, and only `plan` can make one. It knows no protocol.
 
+pub mod fault;
+pub mod memory;
 pub mod outcome;
+pub mod size;
+pub mod sql;
 pub mod store;
 
 pub use outcome::{decode_outcome, encode_outcome};

@@ -35,6 +35,10 @@ pub trait Store: Send + Sync {
     fn read<'a>(&'a self, plans: &'a [ReadPlan], deadline: &'a Deadline) -> Later<'a, Result<Snapshot, StoreError>>;
 
     /// Commits all steps of a plan with the side records, or nothing. It runs to its end even when its caller goes away.
+    ///
+    /// The side records are compared before the first step is settled: a request that is sent twice meets its record, not the row that it
+    /// made. A refusal of a plan with several steps says which ([`Error::at_operation`]). In a plan of steps that stand alone, a refused step
+    /// leaves nothing behind and the others stand.
     fn commit(&self, plan: WritePlan, side: Vec<Side>) -> Later<'static, Result<Committed, CommitError>>;
 
     /// Whole commits after a cursor, up to a budget.

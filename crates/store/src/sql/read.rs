@@ -1,0 +1,468 @@
+//! From a [`Fetch`] to its statements: one for its rows, one for each owned list, one for a total, and its children's.
+//!
+//! The count of statements depends on the plan alone, never on the rows: a child's rows are fetched for all parents at once, by
+//! their keys in one array.
+
+use fourfold_model::{Base, EntityId, FieldId, KEY, Model, OwnedId};
+use fourfold_op::{Measure, Truncate};
+use fourfold_plan::{Child, Fetch, FetchKind, GroupFetch, Link, Node, PageFetch};
+
+use super::node::{NodeWriter, Source, Statement, Table};
+use super::{Codec, owner_number, quoted};
+
+/// The statements of a fetch and the meaning of their columns.
+#[derive(Clone, Debug)]
+pub struct FetchSql {
+    /// The entity.
+    pub entity: EntityId,
+    /// Slots of its row.
+    pub width: usize,
+    /// The rows. As a child: those of all parents, the parent's number (from 1) first.
+    pub rows: Statement,
+    /// For a child of a to-many relation: the rows where there is but one parent, without the parent's number.
+    pub rows_of_one: Option<Statement>,
+    /// Columns of the row, in the order of the result.
+    pub columns: Vec<(FieldId, Codec)>,
+    /// After them: whether each masked owned list may be seen, by its place in `owned`.
+    pub owned_masks: Vec<usize>,
+    /// After them: the order keys that are no slot of the row, by their place in the order.
+    pub order_keys: Vec<(usize, Codec)>,
+    /// The owned lists.
+    pub owned: Vec<OwnedSql>,
+    /// What kind of answer it is.
+    pub kind: KindSql,
+    /// Rows of relations.
+    pub children: Vec<ChildSql>,
+}
+
+/// What kind of answer a fetch gives.
+#[derive(Clone, Debug)]
+pub enum KindSql {
+    /// At most one row.
+    Key,
+    /// A page.
+    Page {
+        /// Counts what matches, up to one more than the cap; as a child: the parent's number, then the count.
+        total: Option<(Statement, u64)>,
+    },
+    /// A row for each parent's key.
+    Keys,
+    /// Groups, in the order of their keys; the columns of the result in their order.
+    Groups {
+        /// Keys, then measures.
+        columns: Vec<GroupColumn>,
+        /// How many groups at most.
+        limit: u32,
+    },
+}
+
+/// What stands in a column (or two) of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupColumn {
+    /// A key.
+    Key(Codec),
+    /// A count.
+    Count,
+    /// A measure of a type.
+    Measured(Measured, Base),
+}
+
+/// The measures that are of the field's type, or computed from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measured {
+    /// Its sum.
+    Sum,
+    /// Two columns: the sum and the count, from which the average is taken.
+    Average,
+    /// The least or the greatest.
+    Extreme,
+}
+
+/// The elements of an owned list, for all rows of a page: the row's number (from 1), the ordinal, then the columns.
+#[derive(Clone, Debug)]
+pub struct OwnedSql {
+    /// The slot of the row.
+    pub field: FieldId,
+    /// The owned type.
+    pub owned: OwnedId,
+    /// The elements.
+    pub rows: Statement,
+    /// The elements' columns.
+    pub columns: Vec<Codec>,
+}
+
+/// A child's statements.
+#[derive(Clone, Debug)]
+pub struct ChildSql {
+    /// How it hangs on its parent.
+    pub link: Link,
+    /// Its statements.
+    pub fetch: FetchSql,
+}
+
+/// The statements of a fetch.
+pub fn fetch(model: &Model, fetch: &Fetch) -> FetchSql {
+    Compiler { model, fetch, link: None }.fetch()
+}
+
+struct Compiler<'m> {
+    model: &'m Model,
+    fetch: &'m Fetch,
+    link: Option<Link>,
+}
+
+impl Compiler<'_> {
+    fn fetch(&self) -> FetchSql {
+        let fetch = self.fetch;
+        let fields = &self.model.entity(fetch.entity).fields;
+        FetchSql {
+            entity: fetch.entity,
+            width: fields.len(),
+            rows: self.rows(),
+            rows_of_one: self.rows_of_one(),
+            columns: fetch.columns.iter().map(|id| (*id, self.codec(*id))).collect(),
+            owned_masks: self.masked_owned().map(|(place, _)| place).collect(),
+            order_keys: self.extra_keys().map(|(place, key)| (place, Codec::of(key.base))).collect(),
+            owned: fetch.owned.iter().filter_map(|id| self.owned(*id)).collect(),
+            kind: self.kind(),
+            children: fetch.children.iter().map(|child| self.child(child)).collect(),
+        }
+    }
+
+    fn codec(&self, field: FieldId) -> Codec {
+        Codec::of_type(self.model.entity(self.fetch.entity).field(field).ty)
+    }
+
+    fn child(&self, child: &Child) -> ChildSql {
+        let compiler = Compiler { model: self.model, fetch: &child.fetch, link: Some(child.link) };
+        ChildSql { link: child.link, fetch: compiler.fetch() }
+    }
+
+    fn kind(&self) -> KindSql {
+        match &self.fetch.kind {
+            FetchKind::Key(_) => KindSql::Key,
+            FetchKind::Keys => KindSql::Keys,
+            FetchKind::Page(page) => KindSql::Page { total: page.total.map(|cap| (self.total(cap), cap)) },
+            FetchKind::Groups(groups) => KindSql::Groups { columns: group_columns(groups), limit: groups.limit },
+        }
+    }
+
+    fn rows(&self) -> Statement {
+        match (&self.fetch.kind, self.link) {
+            (FetchKind::Key(key), _) => self.by_key(*key),
+            (FetchKind::Keys, _) => self.by_keys(KEY),
+            (FetchKind::Page(page), Some(Link::Many(field))) => self.pages(page, field),
+            (FetchKind::Page(page), _) => self.page(page, None),
+            (FetchKind::Groups(groups), _) => self.groups(groups),
+        }
+    }
+
+    fn rows_of_one(&self) -> Option<Statement> {
+        match (&self.fetch.kind, self.link) {
+            (FetchKind::Page(page), Some(Link::Many(field))) => Some(self.page(page, Some(field))),
+            _ => None,
+        }
+    }
+
+    fn writer(&self) -> NodeWriter<'_> {
+        NodeWriter::new(self.model, self.fetch.entity)
+    }
+
+    fn put_from(&self, writer: &mut NodeWriter<'_>) {
+        writer.put_table(0, Table::Entity(self.fetch.entity));
+    }
+
+    fn by_key(&self, key: u16) -> Statement {
+        let mut writer = self.writer();
+        writer.put("SELECT ");
+        self.put_columns(&mut writer);
+        writer.put(" FROM ");
+        self.put_from(&mut writer);
+        writer.put(" WHERE ");
+        writer.put_column(0, KEY);
+        writer.put(" = ");
+        writer.put_param(key, self.model.entity(self.fetch.entity).key_type(), false);
+        writer.and_condition(self.fetch.filter.as_ref());
+        writer.statement
+    }
+
+    /// Rows for the keys of all parents, each as often as it is asked for.
+    fn by_keys(&self, field: FieldId) -> Statement {
+        let mut writer = self.writer();
+        writer.put("SELECT k.rowid, ");
+        self.put_columns(&mut writer);
+        self.put_from_keys(&mut writer);
+        writer.put(" WHERE ");
+        writer.put_column(0, field);
+        writer.put(" = k.value");
+        writer.and_condition(self.fetch.filter.as_ref());
+        writer.statement
+    }
+
+    fn put_from_keys(&self, writer: &mut NodeWriter<'_>) {
+        writer.put(" FROM rarray(");
+        writer.put_source(Source::Keys);
+        // CROSS JOIN keeps the order: SQLite would otherwise be free to scan the table and look into the array.
+        writer.put(") AS k CROSS JOIN ");
+        self.put_from(writer);
+    }
+
+    /// A page, of all rows or of one parent's.
+    fn page(&self, page: &PageFetch, parent: Option<FieldId>) -> Statement {
+        let mut writer = self.writer();
+        writer.put("SELECT ");
+        self.put_columns(&mut writer);
+        writer.put(" FROM ");
+        self.put_from(&mut writer);
+        self.put_where(&mut writer, parent.map(|field| (field, Source::Key)), page.start.as_ref());
+        self.put_order(&mut writer, page);
+        self.put_limit(&mut writer, page);
+        writer.statement
+    }
+
+    /// A page for each parent: the rows that an inner, correlated page finds through the relation's index.
+    ///
+    /// A window function would read all rows of every parent; this stops at each page's end.
+    fn pages(&self, page: &PageFetch, field: FieldId) -> Statement {
+        let mut writer = self.writer();
+        writer.put("SELECT k.rowid, ");
+        self.put_columns(&mut writer);
+        self.put_from_keys(&mut writer);
+        writer.put(" WHERE t0.rowid IN (SELECT t0.rowid FROM ");
+        self.put_from(&mut writer);
+        writer.put(" WHERE ");
+        writer.put_column(0, field);
+        writer.put(" = k.value");
+        writer.and_condition(self.fetch.filter.as_ref());
+        writer.and_condition(page.start.as_ref());
+        self.put_order(&mut writer, page);
+        self.put_limit(&mut writer, page);
+        writer.put(") ORDER BY k.rowid");
+        self.put_keys(&mut writer, page, true);
+        writer.statement
+    }
+
+    fn total(&self, cap: u64) -> Statement {
+        let mut writer = self.writer();
+        match self.link {
+            Some(Link::Many(field)) => {
+                writer.put("SELECT k.rowid, (");
+                self.put_count(&mut writer, Some(field), cap);
+                writer.put(") FROM rarray(");
+                writer.put_source(Source::Keys);
+                writer.put(") AS k");
+            }
+            _ => self.put_count(&mut writer, None, cap),
+        }
+        writer.statement
+    }
+
+    fn put_count(&self, writer: &mut NodeWriter<'_>, parent: Option<FieldId>, cap: u64) {
+        writer.put("SELECT count(*) FROM (SELECT 1 FROM ");
+        self.put_from(writer);
+        match parent {
+            Some(field) => {
+                writer.put(" WHERE ");
+                writer.put_column(0, field);
+                writer.put(" = k.value");
+                writer.and_condition(self.fetch.filter.as_ref());
+            }
+            None => self.put_where(writer, None, None),
+        }
+        writer.put(" LIMIT ");
+        writer.put_number(i64::try_from(cap).unwrap_or(i64::MAX - 1) + 1);
+        writer.put(")");
+    }
+
+    fn put_where(&self, writer: &mut NodeWriter<'_>, parent: Option<(FieldId, Source)>, start: Option<&Node>) {
+        let conditions = [self.fetch.filter.as_ref(), start];
+        let mut word = " WHERE ";
+        if let Some((field, key)) = parent {
+            writer.put(word);
+            writer.put_column(0, field);
+            writer.put(" = ");
+            writer.put_source(key);
+            word = " AND ";
+        }
+        for condition in conditions.into_iter().flatten().filter(|condition| !condition.is_true()) {
+            writer.put(word);
+            writer.put_condition(condition);
+            word = " AND ";
+        }
+    }
+
+    /// SQLite's own order of nulls is ours: first ascending, last descending.
+    fn put_order(&self, writer: &mut NodeWriter<'_>, page: &PageFetch) {
+        writer.put(" ORDER BY ");
+        self.put_keys(writer, page, false);
+    }
+
+    fn put_keys(&self, writer: &mut NodeWriter<'_>, page: &PageFetch, mut following: bool) {
+        for key in &page.order {
+            if following {
+                writer.put(", ");
+            }
+            following = true;
+            writer.put_value(&key.node);
+            if key.descending {
+                writer.put(" DESC");
+            }
+        }
+    }
+
+    fn put_limit(&self, writer: &mut NodeWriter<'_>, page: &PageFetch) {
+        writer.put(" LIMIT ");
+        writer.put_param(page.limit, Base::Int, false);
+        writer.put(" + 1");
+    }
+
+    /// The row's columns (masked), then the masks of owned lists, then order keys that are no slot.
+    fn put_columns(&self, writer: &mut NodeWriter<'_>) {
+        for (index, field) in self.fetch.columns.iter().enumerate() {
+            if index > 0 {
+                writer.put(", ");
+            }
+            self.put_masked(writer, *field);
+        }
+        for (_, mask) in self.masked_owned() {
+            writer.put(", ");
+            writer.put_value(&Node::Truth(Box::new(mask.clone())));
+        }
+        for (_, key) in self.extra_keys() {
+            writer.put(", ");
+            writer.put_value(&key.node);
+        }
+    }
+
+    fn put_masked(&self, writer: &mut NodeWriter<'_>, field: FieldId) {
+        match self.mask(field) {
+            Some(mask) => {
+                writer.put("CASE WHEN ");
+                writer.put_condition(mask);
+                writer.put(" THEN ");
+                writer.put_column(0, field);
+                writer.put(" END");
+            }
+            None => writer.put_column(0, field),
+        }
+    }
+
+    fn mask(&self, field: FieldId) -> Option<&Node> {
+        self.fetch.masks.iter().find(|(masked, _)| *masked == field).map(|(_, mask)| mask).filter(|mask| !mask.is_true())
+    }
+
+    fn masked_owned(&self) -> impl Iterator<Item = (usize, &Node)> {
+        self.fetch.owned.iter().enumerate().filter_map(|(place, field)| self.mask(*field).map(|mask| (place, mask)))
+    }
+
+    fn extra_keys(&self) -> impl Iterator<Item = (usize, &fourfold_plan::OrderKey)> {
+        let order = match &self.fetch.kind {
+            FetchKind::Page(page) => page.order.as_slice(),
+            _ => &[],
+        };
+        order.iter().enumerate().filter(|(_, key)| key.slot.is_none())
+    }
+
+    fn owned(&self, field: FieldId) -> Option<OwnedSql> {
+        let entity = self.model.entity(self.fetch.entity);
+        let definition = entity.field(field);
+        let Base::Owned(id) = definition.ty.base else { return None };
+        let owned = self.model.owned(id);
+        let mut text = String::from("SELECT k.rowid, o._ordinal");
+        for column in owned.fields.iter() {
+            text.push_str(", o.");
+            super::put_name(&mut text, &column.column);
+        }
+        let owner = owner_number(entity.number, definition.number);
+        text.push_str(" FROM rarray(?1) AS k CROSS JOIN ");
+        text.push_str(&quoted(&owned.table));
+        text.push_str(&format!(" AS o WHERE o._owner = {owner} AND o._parent = k.value"));
+        let columns = owned.fields.iter().map(|field| Codec::of_type(field.ty)).collect();
+        Some(OwnedSql { field, owned: id, rows: Statement { text, sources: vec![Source::Keys] }, columns })
+    }
+
+    fn groups(&self, groups: &GroupFetch) -> Statement {
+        let mut writer = self.writer();
+        writer.put("SELECT ");
+        let mut following = false;
+        for (node, base, by) in &groups.keys {
+            separate(&mut writer, &mut following);
+            put_truncated(&mut writer, node, *base, *by);
+        }
+        for (measure, of) in &groups.measures {
+            separate(&mut writer, &mut following);
+            put_measure(&mut writer, *measure, of.as_ref().map(|(node, _)| node));
+        }
+        if !following {
+            writer.put("1");
+        }
+        writer.put(" FROM ");
+        self.put_from(&mut writer);
+        self.put_where(&mut writer, None, None);
+        put_places(&mut writer, " GROUP BY ", groups.keys.len());
+        put_places(&mut writer, " ORDER BY ", groups.keys.len());
+        writer.put(" LIMIT ");
+        writer.put_number(i64::from(groups.limit) + 1);
+        writer.statement
+    }
+}
+
+fn separate(writer: &mut NodeWriter<'_>, following: &mut bool) {
+    if *following {
+        writer.put(", ");
+    }
+    *following = true;
+}
+
+/// `GROUP BY 1, 2`.
+fn put_places(writer: &mut NodeWriter<'_>, words: &str, count: usize) {
+    for place in 1..=count {
+        writer.put(if place == 1 { words } else { ", " });
+        writer.put_number(place as i64);
+    }
+}
+
+fn put_truncated(writer: &mut NodeWriter<'_>, node: &Node, base: Base, by: Option<Truncate>) {
+    let Some(by) = by else { return writer.put_value(node) };
+    writer.put(if base == Base::Date { "ff_truncate_date('" } else { "ff_truncate('" });
+    writer.put(match by {
+        Truncate::Hour => "hour",
+        Truncate::Day => "day",
+        Truncate::Week => "week",
+        Truncate::Month => "month",
+        Truncate::Year => "year",
+    });
+    writer.put("', ");
+    writer.put_value(node);
+    writer.put(")");
+}
+
+fn put_measure(writer: &mut NodeWriter<'_>, measure: Measure, of: Option<&Node>) {
+    let Some(node) = of else { return writer.put("count(*)") };
+    let function = match measure {
+        Measure::Count | Measure::CountOf(_) => "count(",
+        Measure::CountDistinct(_) => "count(DISTINCT ",
+        Measure::Sum(_) | Measure::Average(_) => "sum(",
+        Measure::Min(_) => "min(",
+        Measure::Max(_) => "max(",
+    };
+    writer.put(function);
+    writer.put_value(node);
+    writer.put(")");
+    if let Measure::Average(_) = measure {
+        writer.put(", count(");
+        writer.put_value(node);
+        writer.put(")");
+    }
+}
+
+fn group_columns(groups: &GroupFetch) -> Vec<GroupColumn> {
+    let keys = groups.keys.iter().map(|(_, base, _)| GroupColumn::Key(Codec::of(*base)));
+    let measures = groups.measures.iter().map(|(measure, of)| match (measure, of) {
+        (Measure::Sum(_), Some((_, base))) => GroupColumn::Measured(Measured::Sum, *base),
+        (Measure::Average(_), Some((_, base))) => GroupColumn::Measured(Measured::Average, *base),
+        (Measure::Min(_) | Measure::Max(_), Some((_, base))) => GroupColumn::Measured(Measured::Extreme, *base),
+        _ => GroupColumn::Count,
+    });
+    keys.chain(measures).collect()
+}
