@@ -11,7 +11,7 @@ mod write;
 use fourfold_model::names;
 
 pub use object::{Members, depth, escape_pointer, members};
-pub use read::{Reader, read_entity};
+pub use read::{Reader, read_entity, read_scalar};
 pub use text::{parse_text, quoted, write_value_text};
 pub use write::{write_date, write_date_time, write_decimal, write_string, write_uuid, write_value};
 

@@ -10,6 +10,8 @@ pub mod json;
 pub mod limits;
 pub mod operation;
 pub mod outcome;
+pub mod params;
+pub mod render;
 pub mod wire;
 
 pub use context::{Authenticate, Authenticated, Claims, Context, Deadline, IdempotencyKey, Principal, RequestId};

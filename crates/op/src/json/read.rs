@@ -223,6 +223,14 @@ fn unwritable(field: &Field) -> Option<String> {
     }
 }
 
+/// One JSON value as a scalar or enum; `null` is [`Value::Null`].
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read_scalar(model: &Model, base: Base, text: &str) -> Result<Value, String> {
+    if text == "null" { Ok(Value::Null) } else { scalar(model, base, text, Dialect::Plain) }
+}
+
 fn scalar(model: &Model, base: Base, text: &str, dialect: Dialect) -> Result<Value, String> {
     let found = || format!("expected {}, found {}", wanted(model, base), kind(text));
     match (base, text.bytes().next()) {
