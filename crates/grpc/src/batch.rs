@@ -8,7 +8,7 @@ use fourfold_op::{Error, Operation, Outcome, Written};
 
 use crate::face::{Face, bare, identify};
 use crate::message::Part;
-use crate::render::{self, Object, json_list};
+use crate::render::{self, Object, Shown, json_list};
 use crate::schema::batch::{WRITES, operation_number, result_number};
 use crate::schema::exposed;
 use crate::schema::service::Verb;
@@ -170,8 +170,8 @@ fn put_result(out: &mut Vec<u8>, model: &Model, written: &Written, selection: &S
     let entity = model.entity(written.entity);
     let number = result_number(entity);
     match &written.record {
-        Some(record) => render::put_record(out, number, model, entity, &selection.nested, record),
-        None => render::put_record(out, number, model, entity, &[], &bare(entity, written.key.clone(), written.revision)),
+        Some(record) => render::put_record(out, number, model, entity, selection.shown(), record),
+        None => render::put_record(out, number, model, entity, Shown::BARE, &bare(entity, written.key.clone(), written.revision)),
     }
 }
 
@@ -181,8 +181,8 @@ fn json_result(out: &mut Vec<u8>, model: &Model, written: &Written, selection: &
         let entity = model.entity(written.entity);
         let member = object.member(&entity.snake);
         match &written.record {
-            Some(record) => render::record(member, model, entity, &selection.nested, record, Format::Json),
-            None => render::record(member, model, entity, &[], &bare(entity, written.key.clone(), written.revision), Format::Json),
+            Some(record) => render::record(member, model, entity, selection.shown(), record, Format::Json),
+            None => render::record(member, model, entity, Shown::BARE, &bare(entity, written.key.clone(), written.revision), Format::Json),
         }
     }
     object.end();

@@ -287,7 +287,7 @@ impl Request<'_> {
         let Reading { model, entity, .. } = self.reading;
         let mut out = Vec::with_capacity(64 + page.items.len() * 128);
         for item in &page.items {
-            render::put_record(&mut out, 1, model, entity, &selection.nested, item);
+            render::put_record(&mut out, 1, model, entity, selection.shown(), item);
         }
         if let Some(next) = end.next {
             put_bytes(&mut out, 2, next.as_bytes());
@@ -305,7 +305,7 @@ impl Request<'_> {
         let mut out = Vec::with_capacity(64 + page.items.len() * 256);
         let mut object = render::Object::new(&mut out);
         let rows = object.member(&entity.plural);
-        render::json_list(rows, page.items.iter(), |out, item| render::record(out, model, entity, &selection.nested, item, Format::Json));
+        render::json_list(rows, page.items.iter(), |out, item| render::record(out, model, entity, selection.shown(), item, Format::Json));
         if let Some(next) = end.next {
             object.text("next_page_token", next);
         }
@@ -320,7 +320,7 @@ impl Request<'_> {
 
     fn message(&self, selection: &Selection, record: &Record) -> Vec<u8> {
         let mut out = Vec::with_capacity(256);
-        render::record(&mut out, self.reading.model, self.reading.entity, &selection.nested, record, self.format);
+        render::record(&mut out, self.reading.model, self.reading.entity, selection.shown(), record, self.format);
         out
     }
 
@@ -345,12 +345,12 @@ impl Request<'_> {
         let records: Vec<Record> = records.collect::<Result<_, _>>()?;
         let mut out = Vec::new();
         match self.format {
-            Format::Proto => records.iter().for_each(|record| render::put_record(&mut out, 1, model, entity, &selection.nested, record)),
+            Format::Proto => records.iter().for_each(|record| render::put_record(&mut out, 1, model, entity, selection.shown(), record)),
             Format::Json => {
                 let mut object = render::Object::new(&mut out);
                 let rows = object.member(&entity.plural);
                 render::json_list(rows, records.iter(), |out, one| {
-                    render::record(out, model, entity, &selection.nested, one, Format::Json)
+                    render::record(out, model, entity, selection.shown(), one, Format::Json)
                 });
                 object.end();
             }

@@ -17,9 +17,9 @@ use crate::transport::{Format, Messages};
 /// The status of a service, by its number in `HealthCheckResponse.ServingStatus`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Serving {
-    Serving = 1,
-    NotServing = 2,
-    ServiceUnknown = 3,
+    Yes = 1,
+    No = 2,
+    Unknown = 3,
 }
 
 /// Whether the services are there.
@@ -41,9 +41,9 @@ impl Health {
 
     fn status(&self, service: &str) -> Serving {
         match *self.serving.borrow() {
-            _ if !self.knows(service) => Serving::ServiceUnknown,
-            true => Serving::Serving,
-            false => Serving::NotServing,
+            _ if !self.knows(service) => Serving::Unknown,
+            true => Serving::Yes,
+            false => Serving::No,
         }
     }
 
@@ -59,7 +59,7 @@ impl Health {
     pub fn check(&self, part: Part<'_>) -> Result<Vec<u8>, Error> {
         let service = service_of(part)?;
         match self.status(&service) {
-            Serving::ServiceUnknown => Err(Error::new(ErrorCode::NotFound, format!("no service {}", json::quoted(&service)))),
+            Serving::Unknown => Err(Error::new(ErrorCode::NotFound, format!("no service {}", json::quoted(&service)))),
             status => Ok(message(status, format_of(part))),
         }
     }
@@ -102,9 +102,9 @@ impl Health {
         let answers = futures_util::stream::unfold(state, move |(mut serving, mut last)| async move {
             loop {
                 let status = match (known, *serving.borrow_and_update()) {
-                    (false, _) => Serving::ServiceUnknown,
-                    (true, true) => Serving::Serving,
-                    (true, false) => Serving::NotServing,
+                    (false, _) => Serving::Unknown,
+                    (true, true) => Serving::Yes,
+                    (true, false) => Serving::No,
                 };
                 if last.replace(status) != Some(status) {
                     return Some((Ok(Bytes::from(message(status, format))), (serving, last)));
@@ -156,9 +156,9 @@ fn message(status: Serving, format: Format) -> Vec<u8> {
         Format::Proto => put_number(&mut out, 1, status as u64),
         Format::Json => {
             let name = match status {
-                Serving::Serving => "SERVING",
-                Serving::NotServing => "NOT_SERVING",
-                Serving::ServiceUnknown => "SERVICE_UNKNOWN",
+                Serving::Yes => "SERVING",
+                Serving::No => "NOT_SERVING",
+                Serving::Unknown => "SERVICE_UNKNOWN",
             };
             let mut object = Object::new(&mut out);
             object.text("status", name);

@@ -1,9 +1,10 @@
 //! `read_mask`: which fields and relations of a row come back.
 
-use fourfold_model::{Entity, EntityId, FieldId, Model, RelationKind, Value};
+use fourfold_model::{Entity, EntityId, FieldId, KEY, Model, REVISION, RelationKind, Value};
 use fourfold_op::{Answer, Error, Limits, List, Nested, Operand};
 
 use crate::message::unknown_field;
+use crate::render::Shown;
 use crate::schema::is_exposed;
 
 /// The values of an operation, as its operands name them.
@@ -37,6 +38,11 @@ impl Selection {
         Selection { fields: entity.field_ids().filter(|(_, field)| !field.secret).map(|(id, _)| id).collect(), nested: Vec::new() }
     }
 
+    /// What is shown of its rows.
+    pub fn shown(&self) -> Shown<'_> {
+        Shown { fields: &self.fields, nested: &self.nested }
+    }
+
     /// The answer of a write that shows this.
     pub fn answer(&self) -> Answer {
         Answer::Row { fields: self.fields.clone(), nested: self.nested.clone() }
@@ -58,7 +64,7 @@ pub fn selection<P: AsRef<str>>(
         return Ok(Selection::all(model.entity(entity)));
     }
     let mut builder = Builder { model, limits, values, size: None };
-    let mut selection = Selection { fields: Vec::new(), nested: Vec::new() };
+    let mut selection = Selection { fields: vec![KEY, REVISION], nested: Vec::new() };
     for path in paths {
         builder.path(entity, path.as_ref(), path.as_ref(), 0, &mut selection)?;
     }
@@ -121,7 +127,7 @@ impl Builder<'_> {
             RelationKind::One { .. } => List::default(),
             RelationKind::Many { .. } => List { size: Some(self.size()?), ..List::default() },
         };
-        into.nested.push(Nested { relation, fields: Vec::new(), nested: Vec::new(), list });
+        into.nested.push(Nested { relation, fields: vec![KEY, REVISION], nested: Vec::new(), list });
         Ok(into.nested.len() - 1)
     }
 

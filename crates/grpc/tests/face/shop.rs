@@ -1,0 +1,287 @@
+//! A small model made by hand, a server of it over the memory store, and a client for each protocol.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fourfold_engine::Engine;
+use fourfold_grpc::{Body, Grpc};
+use fourfold_model::expr::Expr;
+use fourfold_model::{
+    Base, Default as FieldDefault, Entity, EntityId, EnumId, EnumType, EnumValue, Expose, Field, FieldId, Model, OnDelete, OwnedId,
+    OwnedType, Package, Relation, RelationId, RelationKind, Rule, RuleClass, Type, Value, Verb,
+};
+use fourfold_op::{Claims, Context, Deadline, Limits, Principal, RequestId};
+use fourfold_store::Maintain;
+use fourfold_store::memory::MemoryStore;
+use http_body_util::{BodyExt, Full};
+use prost::Message as _;
+use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions};
+use serde_json::Value as Json;
+
+pub fn field(name: &str, number: u32, base: Base, nullable: bool, list: bool) -> Field {
+    Field {
+        name: name.into(),
+        number,
+        column: name.into(),
+        ty: Type { base, nullable, list },
+        doc: None,
+        default: None,
+        unique: false,
+        min: None,
+        max: None,
+        length: (None, None),
+        pattern: None,
+        search: false,
+        fold: false,
+        computed: None,
+        set: None,
+        readonly: false,
+        once: false,
+        secret: false,
+        relation: None,
+        read_rule: None,
+        write_rule: None,
+        deprecated: None,
+    }
+}
+
+fn entity(name: &str, plural: &str, number: u32, fields: Vec<Field>, relations: Vec<Relation>) -> Entity {
+    let snake = name.to_lowercase();
+    let rule = Rule {
+        verbs: vec![Verb::Read, Verb::Create, Verb::Update, Verb::Delete],
+        expr: Expr::truth(),
+        fields: None,
+        text: "true".into(),
+        line: 1,
+    };
+    Entity {
+        name: name.into(),
+        snake: snake.as_str().into(),
+        plural: plural.into(),
+        table: snake.as_str().into(),
+        number,
+        doc: Some(format!("Doc of {name}.")),
+        field_names: fields.iter().zip(0..).map(|(field, index)| (field.name.clone(), FieldId(index))).collect(),
+        relation_names: relations.iter().zip(0..).map(|(relation, index)| (relation.name.clone(), RelationId(index))).collect(),
+        fields,
+        relations,
+        members: Vec::new(),
+        rules: vec![rule],
+        indexes: Vec::new(),
+        uniques: Vec::new(),
+        cache: None,
+        require_revision: false,
+        internal: false,
+        readonly: false,
+        retain: None,
+        watch: true,
+        expose: Expose { rest: true, graphql: true, grpc: true, websocket: true },
+        before: Vec::new(),
+        class: RuleClass::Local,
+        reserved: vec![40],
+    }
+}
+
+pub fn model() -> Model {
+    let price = Base::Decimal { precision: 12, scale: 2 };
+    let value = |name: &str, number| EnumValue { name: name.into(), number, column: name.into(), doc: None };
+    let state = EnumType { name: "AlbumState".into(), doc: None, values: vec![value("draft", 1), value("on_sale", 2)] };
+    let line = OwnedType {
+        name: "Line".into(),
+        doc: None,
+        number: 3,
+        table: "line".into(),
+        fields: vec![field("quantity", 1, Base::Int, false, false), field("price", 2, price, true, false)],
+        relations: Vec::new(),
+    };
+    let revision = || field("revision", 2, Base::BigInt, false, false);
+    let artist_fields = vec![field("id", 1, Base::Int, false, false), revision(), field("name", 3, Base::String, false, false)];
+    let albums = Relation {
+        name: "albums".into(),
+        number: 4,
+        doc: None,
+        target: EntityId(1),
+        kind: RelationKind::Many { inverse: RelationId(0), field: FieldId(6) },
+    };
+    let artist = Relation {
+        name: "artist".into(),
+        number: 8,
+        doc: None,
+        target: EntityId(0),
+        kind: RelationKind::One { field: FieldId(6), on_delete: OnDelete::Restrict },
+    };
+    let album_fields = vec![
+        Field { default: Some(FieldDefault::Uuid7), ..field("id", 1, Base::Uuid, false, false) },
+        revision(),
+        Field { length: (Some(1), Some(20)), ..field("title", 3, Base::String, false, false) },
+        field("price", 4, price, true, false),
+        Field { default: Some(FieldDefault::Literal(Value::Enum(1))), ..field("state", 5, Base::Enum(EnumId(0)), false, false) },
+        field("tags", 6, Base::String, false, true),
+        Field { relation: Some(RelationId(0)), ..field("artist_id", 7, Base::Int, true, false) },
+        field("lines", 9, Base::Owned(OwnedId(0)), false, true),
+        field("released", 10, Base::Date, true, false),
+        field("played_at", 11, Base::DateTime, true, false),
+        field("meta", 12, Base::Json, true, false),
+        field("cover", 13, Base::Bytes, true, false),
+        field("rating", 14, Base::Float, true, false),
+        field("plays", 15, Base::BigInt, true, false),
+        field("live", 16, Base::Boolean, true, false),
+        Field { readonly: true, ..field("rank", 17, Base::Int, true, false) },
+    ];
+    Model {
+        package: Package { name: "shop.v1".into(), base: "shop".into(), version: "v1".into() },
+        enums: vec![state],
+        owned: vec![line],
+        entities: vec![
+            entity("Artist", "artists", 1, artist_fields, vec![albums]),
+            entity("Album", "albums", 2, album_fields, vec![artist]),
+        ],
+        ..Model::default()
+    }
+}
+
+pub struct Shop {
+    pub grpc: Grpc,
+    pub pool: DescriptorPool,
+}
+
+/// What a call came to: the message, or the status with the reason of its `ErrorInfo`.
+pub type Answer = Result<Json, (u32, String, String)>;
+
+pub async fn shop() -> Shop {
+    let model = Arc::new(model());
+    let store = MemoryStore::new();
+    let migration = store.migration(&model).await.unwrap();
+    store.migrate(&model, migration).await.unwrap();
+    let pool = DescriptorPool::decode(fourfold_grpc::descriptor_set(&model).as_slice()).unwrap();
+    Shop { grpc: Grpc::new(Engine::new(Arc::new(store), model, 1, Limits::default())), pool }
+}
+
+pub fn context() -> Context {
+    let principal = Principal { issuer: "test".into(), subject: "ada".into(), claims: Claims::default() };
+    Context { principal: Arc::new(principal), deadline: Deadline::default(), idempotency: None, request: RequestId("r1".into()) }
+}
+
+pub fn body(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+pub fn envelope(message: &[u8]) -> Vec<u8> {
+    let mut out = vec![0];
+    out.extend((message.len() as u32).to_be_bytes());
+    out.extend_from_slice(message);
+    out
+}
+
+impl Shop {
+    pub fn method(&self, path: &str) -> MethodDescriptor {
+        let (service, method) = path.split_once('/').unwrap();
+        let service = self.pool.get_service_by_name(&format!("shop.v1.{service}")).unwrap();
+        service.methods().find(|one| one.name() == method).unwrap()
+    }
+
+    /// Calls by gRPC; the messages are made and read by another implementation from the contract.
+    pub async fn grpc(&self, path: &str, request: Json) -> Answer {
+        let method = self.method(path);
+        let message = dynamic(method.input(), request).encode_to_vec();
+        let (status, mut messages) = self.raw(path, envelope(&message)).await;
+        status?;
+        Ok(json(&decode(method.output(), &messages.remove(0))))
+    }
+
+    /// Streams by gRPC.
+    pub async fn stream(&self, path: &str, requests: Vec<Json>) -> (Result<(), (u32, String, String)>, Vec<Json>) {
+        let method = self.method(path);
+        let sent = requests.into_iter().flat_map(|request| envelope(&dynamic(method.input(), request).encode_to_vec()));
+        let (status, messages) = self.raw(path, sent.collect()).await;
+        (status, messages.iter().map(|message| json(&decode(method.output(), message))).collect())
+    }
+
+    pub async fn raw(&self, path: &str, sent: Vec<u8>) -> (Result<(), (u32, String, String)>, Vec<Vec<u8>>) {
+        let name = if path.starts_with("grpc.") { format!("/{path}") } else { format!("/shop.v1.{path}") };
+        let request =
+            http::Request::post(name).header("content-type", "application/grpc").header("te", "trailers").body(body(sent)).unwrap();
+        let response = self.grpc.serve(context(), request).await;
+        assert_eq!(response.status(), 200);
+        let headers = response.headers().clone();
+        let collected = response.into_body().collect().await.unwrap();
+        let trailers = collected.trailers().cloned().unwrap_or(headers);
+        let status = status_of(&trailers);
+        (status, messages(&collected.to_bytes()))
+    }
+
+    /// Calls by Connect with JSON.
+    pub async fn connect(&self, path: &str, request: Json) -> (u16, Json) {
+        let head = http::Request::post(format!("/shop.v1.{path}")).header("content-type", "application/json");
+        self.http(head.body(body(request.to_string())).unwrap()).await
+    }
+
+    pub async fn http(&self, request: http::Request<Body>) -> (u16, Json) {
+        let response = self.grpc.serve(context(), request).await;
+        let status = response.status().as_u16();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&bytes).unwrap_or(Json::Null))
+    }
+}
+
+fn messages(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut messages = Vec::new();
+    while let Some((head, rest)) = bytes.split_first_chunk::<5>() {
+        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+        messages.push(rest[..length].to_vec());
+        bytes = &rest[length..];
+    }
+    messages
+}
+
+fn status_of(trailers: &http::HeaderMap) -> Result<(), (u32, String, String)> {
+    let text = |name: &str| trailers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let code: u32 = text("grpc-status").parse().unwrap();
+    if code == 0 {
+        return Ok(());
+    }
+    use base64::Engine as _;
+    let details = base64::engine::general_purpose::STANDARD_NO_PAD.decode(text("grpc-status-details-bin").trim_end_matches('=')).unwrap();
+    let status = GoogleStatus::decode(details.as_slice()).unwrap();
+    let reason = status.details.iter().find(|any| any.type_url.ends_with("google.rpc.ErrorInfo"));
+    let reason = reason.map(|any| ErrorInfo::decode(any.value.as_slice()).unwrap().reason).unwrap_or_default();
+    let fields = status.details.iter().filter(|any| any.type_url.ends_with("google.rpc.BadRequest"));
+    let fields: Vec<String> =
+        fields.flat_map(|any| BadRequest::decode(any.value.as_slice()).unwrap().violations).map(|violation| violation.field).collect();
+    Err((code, reason, fields.join(",")))
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct GoogleStatus {
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<prost_types::Any>,
+}
+#[derive(Clone, PartialEq, prost::Message)]
+struct ErrorInfo {
+    #[prost(string, tag = "1")]
+    reason: String,
+}
+#[derive(Clone, PartialEq, prost::Message)]
+struct BadRequest {
+    #[prost(message, repeated, tag = "1")]
+    violations: Vec<Violation>,
+}
+#[derive(Clone, PartialEq, prost::Message)]
+struct Violation {
+    #[prost(string, tag = "1")]
+    field: String,
+}
+
+pub fn dynamic(descriptor: MessageDescriptor, json: Json) -> DynamicMessage {
+    DynamicMessage::deserialize_with_options(descriptor, json, &DeserializeOptions::new()).unwrap()
+}
+
+pub fn decode(descriptor: MessageDescriptor, bytes: &[u8]) -> DynamicMessage {
+    let message = DynamicMessage::decode(descriptor, bytes).unwrap();
+    assert_eq!(message.unknown_fields().count(), 0, "a number that the contract does not have");
+    message
+}
+
+pub fn json(message: &DynamicMessage) -> Json {
+    message.serialize_with_options(serde_json::value::Serializer, &SerializeOptions::new()).unwrap()
+}
