@@ -1,8 +1,10 @@
 //! Stores: where rows, events and side records are kept.
 //!
-//! [`Store`] is the seam that every store stands behind; [`memory`] is the reference, [`conformance`] the suite that all pass.
+//! [`Store`] is the seam that every store stands behind; [`memory`] is the reference, `conformance` the suite that all pass.
 //! A store takes plans, and only `plan` can make one. It knows no protocol.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod fault;
 pub mod memory;
 pub mod outcome;

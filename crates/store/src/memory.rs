@@ -141,3 +141,13 @@ fn unavailable(message: &str) -> Error {
     error.public.retry_after_ms = Some(1_000);
     error
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_reference_conforms() {
+        crate::conformance::run(|| Box::pin(async { Arc::new(MemoryStore::new()) as Arc<dyn crate::Maintain> })).await;
+    }
+}
