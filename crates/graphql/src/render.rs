@@ -1,0 +1,240 @@
+//! Outcomes to JSON, by shapes.
+//!
+//! A null where the schema promises a value takes the nearest member that may be null with it (GraphQL, "Handling field errors").
+
+use fourfold_model::{Base, Decimal, Model, Row, Value};
+use fourfold_op::json::{Dialect, write_string, write_value};
+use fourfold_op::{Error, Joined, Page, Record, SmolStr};
+
+use crate::error::{Fault, Segment};
+use crate::shape::{EdgePart, Entry, GroupPart, InfoPart, PagePart, PageShape, PayloadPart, RowPart, Shape};
+
+/// Writes answers.
+pub(crate) struct Writer<'a> {
+    pub out: Vec<u8>,
+    pub faults: Vec<Fault>,
+    model: &'a Model,
+    /// The cursor of the snapshot or the commit.
+    pub cursor: Option<String>,
+    path: Vec<Segment>,
+}
+
+/// Nothing can be shown here: the member around it is null.
+pub(crate) struct Gone;
+
+type Shown = Result<(), Gone>;
+
+impl<'a> Writer<'a> {
+    pub fn new(model: &'a Model) -> Writer<'a> {
+        Writer { out: Vec::with_capacity(1_024), faults: Vec::new(), model, cursor: None, path: Vec::new() }
+    }
+
+    /// The member `name` of the answer, whose value `write` writes; null when it cannot be shown and may be null.
+    pub fn root<P>(&mut self, entry: &Entry<P>, nullable: bool, write: impl FnOnce(&mut Self, &P) -> Shown) -> Shown {
+        self.out.extend_from_slice(&entry.key);
+        self.within(Segment::Key(entry.name.clone()), |writer| writer.or_null(nullable, |writer| write(writer, &entry.part)))
+    }
+
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// A row, or null.
+    pub fn row_or_null(&mut self, shape: &Shape<RowPart>, record: Option<&Record>) -> Shown {
+        match record {
+            Some(record) => self.record(shape, record),
+            None => Ok(self.raw(b"null")),
+        }
+    }
+
+    fn within(&mut self, segment: Segment, write: impl FnOnce(&mut Self) -> Shown) -> Shown {
+        self.path.push(segment);
+        let shown = write(self);
+        self.path.pop();
+        shown
+    }
+
+    fn or_null(&mut self, nullable: bool, write: impl FnOnce(&mut Self) -> Shown) -> Shown {
+        let start = self.out.len();
+        match write(self) {
+            Err(Gone) if nullable => {
+                self.out.truncate(start);
+                Ok(self.raw(b"null"))
+            }
+            shown => shown,
+        }
+    }
+
+    fn object<P>(&mut self, shape: &Shape<P>, mut write: impl FnMut(&mut Self, &Entry<P>) -> Shown) -> Shown {
+        self.out.push(b'{');
+        for (index, entry) in shape.iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.out.extend_from_slice(&entry.key);
+            write(self, entry)?;
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    fn list<T>(&mut self, items: &[T], mut write: impl FnMut(&mut Self, usize, &T) -> Shown) -> Shown {
+        self.out.push(b'[');
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.within(Segment::Index(index), |writer| write(writer, index, item))?;
+        }
+        self.out.push(b']');
+        Ok(())
+    }
+
+    fn missing(&mut self, name: &SmolStr) -> Shown {
+        let mut fault = Fault::from(Error::internal(format!("`{name}` is null in the store and not in the model")));
+        fault.path = self.path.clone();
+        fault.path.push(Segment::Key(name.clone()));
+        self.faults.push(fault);
+        Err(Gone)
+    }
+
+    fn value(&mut self, base: Base, value: &Value) {
+        let value = match (base, value) {
+            (Base::Decimal { .. }, Value::Int(number)) => &Value::Decimal(Decimal { unscaled: *number, scale: 0 }),
+            (_, value) => value,
+        };
+        write_value(&mut self.out, self.model, base, value, Dialect::Plain);
+    }
+
+    fn record(&mut self, shape: &Shape<RowPart>, record: &Record) -> Shown {
+        self.members(shape, &record.row, &record.nested)
+    }
+
+    fn members(&mut self, shape: &Shape<RowPart>, row: &Row, nested: &[Joined]) -> Shown {
+        self.object(shape, |writer, entry| match &entry.part {
+            RowPart::Text(text) => Ok(writer.raw(text)),
+            RowPart::Value { slot, base, nullable } => match row.value(*slot) {
+                Value::Null if !nullable => writer.missing(&entry.name),
+                value => Ok(writer.value(*base, value)),
+            },
+            RowPart::Owned { slot, shape, list, nullable } => writer.owned(&entry.name, shape, row.value(*slot), *list, *nullable),
+            RowPart::One { place, shape, nullable } => match nested.get(*place) {
+                Some(Joined::One(Some(record))) => {
+                    let step = Segment::Key(entry.name.clone());
+                    writer.within(step, |writer| writer.or_null(*nullable, |writer| writer.record(shape, record)))
+                }
+                _ if *nullable => Ok(writer.raw(b"null")),
+                _ => writer.missing(&entry.name),
+            },
+            RowPart::Many { place, shape } => match nested.get(*place) {
+                Some(Joined::Many(page)) => writer.within(Segment::Key(entry.name.clone()), |writer| writer.page(shape, page)),
+                _ => writer.missing(&entry.name),
+            },
+        })
+    }
+
+    fn owned(&mut self, name: &SmolStr, shape: &Shape<RowPart>, value: &Value, list: bool, nullable: bool) -> Shown {
+        let step = Segment::Key(name.clone());
+        match value {
+            Value::Owned(rows) if list => self.within(step, |writer| {
+                writer.or_null(nullable, |writer| writer.list(rows, |writer, _, row| writer.members(shape, row, &[])))
+            }),
+            Value::Owned(rows) if !rows.is_empty() => self.within(step, |writer| {
+                writer.or_null(nullable, |writer| rows.first().map_or(Err(Gone), |row| writer.members(shape, row, &[])))
+            }),
+            _ if nullable => Ok(self.raw(b"null")),
+            _ if list => Ok(self.raw(b"[]")),
+            _ => self.missing(name),
+        }
+    }
+
+    /// A connection.
+    pub fn page(&mut self, shape: &PageShape, page: &Page) -> Shown {
+        self.object(&shape.members, |writer, entry| match &entry.part {
+            PagePart::Text(text) => Ok(writer.raw(text)),
+            PagePart::TotalCount => Ok(writer.number(page.total.unwrap_or(0))),
+            PagePart::TotalCapped => Ok(writer.boolean(page.total_capped)),
+            PagePart::Cursor => Ok(writer.own_cursor()),
+            PagePart::PageInfo(info) => writer.page_info(info, shape.after, page),
+            PagePart::Nodes(shape) => writer.within(Segment::Key(entry.name.clone()), |writer| {
+                writer.list(&page.items, |writer, _, record| writer.record(shape, record))
+            }),
+            PagePart::Edges(shape) => writer.within(Segment::Key(entry.name.clone()), |writer| {
+                writer.list(&page.items, |writer, index, record| writer.edge(shape, page.cursors.get(index), record))
+            }),
+        })
+    }
+
+    fn edge(&mut self, shape: &Shape<EdgePart>, cursor: Option<&SmolStr>, record: &Record) -> Shown {
+        self.object(shape, |writer, entry| match &entry.part {
+            EdgePart::Text(text) => Ok(writer.raw(text)),
+            EdgePart::Cursor => Ok(write_string(&mut writer.out, cursor.map_or("", SmolStr::as_str))),
+            EdgePart::Node(shape) => writer.within(Segment::Key(entry.name.clone()), |writer| writer.record(shape, record)),
+        })
+    }
+
+    fn page_info(&mut self, shape: &Shape<InfoPart>, after: bool, page: &Page) -> Shown {
+        self.object(shape, |writer, entry| {
+            match &entry.part {
+                InfoPart::Text(text) => writer.raw(text),
+                InfoPart::HasNextPage => writer.boolean(page.more),
+                InfoPart::HasPreviousPage => writer.boolean(after),
+                InfoPart::StartCursor => writer.string_or_null(page.cursors.first()),
+                InfoPart::EndCursor => writer.string_or_null(page.cursors.last()),
+            }
+            Ok(())
+        })
+    }
+
+    /// Groups.
+    pub fn groups(&mut self, shape: &Shape<GroupPart>, groups: &[Vec<Value>]) -> Shown {
+        self.list(groups, |writer, _, group| writer.group(shape, group))
+    }
+
+    fn group(&mut self, shape: &Shape<GroupPart>, group: &[Value]) -> Shown {
+        self.object(shape, |writer, entry| match &entry.part {
+            GroupPart::Text(text) => Ok(writer.raw(text)),
+            GroupPart::Object(shape) => writer.group(shape, group),
+            GroupPart::Value { place, base } => {
+                let value = place.and_then(|place| group.get(place)).unwrap_or(&Value::Null);
+                Ok(writer.value(*base, value))
+            }
+        })
+    }
+
+    /// A payload.
+    pub fn payload(&mut self, shape: &Shape<PayloadPart>, record: Option<&Record>) -> Shown {
+        self.object(shape, |writer, entry| match &entry.part {
+            PayloadPart::Text(text) => Ok(writer.raw(text)),
+            PayloadPart::Cursor => Ok(writer.own_cursor()),
+            PayloadPart::Row(shape) => {
+                writer.within(Segment::Key(entry.name.clone()), |writer| writer.or_null(true, |writer| writer.row_or_null(shape, record)))
+            }
+        })
+    }
+
+    fn own_cursor(&mut self) {
+        match self.cursor.take() {
+            Some(cursor) => {
+                write_string(&mut self.out, &cursor);
+                self.cursor = Some(cursor);
+            }
+            None => self.raw(b"null"),
+        }
+    }
+
+    fn string_or_null(&mut self, text: Option<&SmolStr>) {
+        match text {
+            Some(text) => write_string(&mut self.out, text),
+            None => self.raw(b"null"),
+        }
+    }
+
+    fn boolean(&mut self, value: bool) {
+        self.raw(if value { b"true" } else { b"false" });
+    }
+
+    fn number(&mut self, number: u64) {
+        self.out.extend_from_slice(number.to_string().as_bytes());
+    }
+}
