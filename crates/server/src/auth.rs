@@ -56,6 +56,11 @@ impl Auth {
         self.key.is_some() || self.dev.is_some()
     }
 
+    /// The caller that shows no token, whether or not it is served.
+    pub fn nobody(&self) -> Arc<Principal> {
+        Arc::clone(&self.nobody)
+    }
+
     fn verify(&self, token: &str) -> Result<Authenticated, Error> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(refused(format!("the token is longer than {TOKEN_BYTES_MAX} bytes")));

@@ -165,7 +165,7 @@ fn malformed(message: impl Into<String>) -> Error {
     Error::new(ErrorCode::InvalidArgument, message)
 }
 
-fn too_large(name: &'static str, value: usize, unit: &'static str, http: u16) -> Error {
+pub(crate) fn too_large(name: &'static str, value: usize, unit: &'static str, http: u16) -> Error {
     let mut error = Error::limit(name, value, unit);
     error.public.limit = Some(LimitHit { name, value: value as u64, unit, http });
     error

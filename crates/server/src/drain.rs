@@ -1,0 +1,127 @@
+//! A server that runs, and how it ends: not ready, accept no more, finish what is in flight, close the store (`DESIGN` §4, 13).
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::admin::{self, Metrics};
+use crate::config::Config;
+use crate::listen::Edge;
+use crate::log::Log;
+use crate::stack::{Faces, Origins, Stack, StackSettings};
+use crate::tls;
+
+/// A server that accepts.
+pub struct Running {
+    address: SocketAddr,
+    admin_address: Option<SocketAddr>,
+    stack: Arc<Stack>,
+    edge: Arc<Edge<Stack>>,
+    stop: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+    log: Log,
+    drain_timeout: Duration,
+}
+
+impl Running {
+    /// Binds the listeners and begins to accept; `log_key` makes the hashes of principals in the log.
+    ///
+    /// # Errors
+    /// An address cannot be bound, or the TLS files are not good.
+    pub async fn start(config: &Config, faces: Arc<Faces>, dev: bool, log_key: &[u8]) -> io::Result<Running> {
+        let tls = config.tls.as_ref().map(|(cert, key)| tls::acceptor(cert, key)).transpose()?;
+        let listener = bind(&config.listen).await?;
+        let address = listener.local_addr()?;
+        let log = Log::open(config.log, log_key);
+        let metrics = Metrics::new();
+        let stack = Stack::new(settings(config, dev), faces, log.clone(), Arc::clone(&metrics));
+        let edge = Edge::new(Arc::clone(&stack), config.edge, tls);
+        let (stop, stopped) = watch::channel(false);
+        let admin_address = match &config.admin_listen {
+            Some(wanted) => Some(start_admin(wanted, metrics, &stack, &edge, stopped.clone()).await?),
+            None => None,
+        };
+        let accepting = tokio::spawn(Arc::clone(&edge).accept(listener, until(stopped)));
+        Ok(Running { address, admin_address, stack, edge, stop, accepting, log, drain_timeout: config.drain_timeout })
+    }
+
+    /// Where the four APIs are served.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where `/metrics` is served.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    /// What answers, to put another model in place.
+    pub fn stack(&self) -> &Arc<Stack> {
+        &self.stack
+    }
+
+    /// Ends it in order; streams that never end are cut at the drain timeout (ending them with their cursor is later work).
+    pub async fn drain(self) {
+        self.stack.set_ready(false);
+        // Nobody listens when accepting has ended already.
+        let _ = self.stop.send(true);
+        let _ = self.accepting.await;
+        let seats = self.edge.seats();
+        seats.drain();
+        let begun = Instant::now();
+        while seats.count() > 0 && begun.elapsed() < self.drain_timeout {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        seats.expel();
+        self.stack.faces().engine().store().close().await;
+        self.log.close();
+    }
+}
+
+fn settings(config: &Config, dev: bool) -> StackSettings {
+    StackSettings {
+        body: config.body,
+        head: config.edge.head,
+        request_timeout: config.request_timeout,
+        origins: Origins::new(&config.origins),
+        behind_proxy: config.behind_proxy,
+        dev,
+    }
+}
+
+async fn bind(address: &str) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| io::Error::new(error.kind(), format!("cannot listen on `{address}`: {error}")))
+}
+
+async fn start_admin(
+    wanted: &str,
+    metrics: Arc<Metrics>,
+    stack: &Arc<Stack>,
+    edge: &Arc<Edge<Stack>>,
+    stopped: watch::Receiver<bool>,
+) -> io::Result<SocketAddr> {
+    let listener = bind(wanted).await?;
+    let address = listener.local_addr()?;
+    let refresh = {
+        let (metrics, stack, edge) = (Arc::clone(&metrics), Arc::clone(stack), Arc::clone(edge));
+        move || {
+            let (metrics, stack, connections) = (Arc::clone(&metrics), Arc::clone(&stack), edge.seats().count());
+            async move {
+                let head = stack.faces().engine().store().head(None).await;
+                metrics.note(connections, head.position, head.floor);
+            }
+        }
+    };
+    tokio::spawn(admin::serve(listener, metrics, refresh, until(stopped)));
+    Ok(address)
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // An error says that the server itself is gone.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
