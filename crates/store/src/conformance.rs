@@ -19,7 +19,7 @@ pub mod fixture;
 mod log;
 mod pages;
 mod rules;
-mod world;
+pub mod world;
 mod writes;
 
 use std::sync::Arc;
