@@ -203,12 +203,14 @@ fn h1_builder() -> hyper::server::conn::http1::Builder {
 
 fn h2_builder(limits: &EdgeLimits) -> hyper::server::conn::http2::Builder<TokioExecutor> {
     let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    // A stream of small messages is one DATA frame each, and h2 ends a connection whose unread small frames take more than half its
+    // window beyond their payload. The stream's window is small beside the connection's, so that flow control holds the sender first.
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.h2_streams_max)
         .max_header_list_size(u32::try_from(limits.head.header_bytes_max + limits.head.uri_bytes_max).unwrap_or(u32::MAX))
-        .initial_stream_window_size(256 << 10)
-        .initial_connection_window_size(1 << 20)
+        .initial_stream_window_size(128 << 10)
+        .initial_connection_window_size(6 << 20)
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(20));
     builder
