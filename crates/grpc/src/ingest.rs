@@ -145,6 +145,7 @@ impl Writer {
         if self.rows.recv_many(&mut read, INGEST_ROWS_MAX).await == 0 {
             return None;
         }
+        self.gather(&mut read).await;
         if let Some(Read::End(_)) = read.last()
             && let Some(Read::End(status)) = read.pop()
         {
@@ -159,6 +160,22 @@ impl Writer {
                 let status = self.face.status(&error, &self.context.request);
                 self.ended = Some(None);
                 Some((Err(status), self))
+            }
+        }
+    }
+
+    /// Takes what is on its way already, so that a commit of few rows does not go before them. It waits for nothing.
+    async fn gather(&mut self, read: &mut Vec<Read>) {
+        while read.len() < INGEST_ROWS_MAX && !matches!(read.last(), Some(Read::End(_))) {
+            let before = read.len();
+            tokio::task::yield_now().await;
+            while read.len() < INGEST_ROWS_MAX
+                && let Ok(next) = self.rows.try_recv()
+            {
+                read.push(next);
+            }
+            if read.len() == before {
+                return;
             }
         }
     }
