@@ -12,7 +12,6 @@ pub mod listen;
 pub mod log;
 pub mod open;
 mod page;
-mod pending;
 pub mod problem;
 mod rewind;
 pub mod seats;

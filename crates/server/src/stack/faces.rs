@@ -8,8 +8,9 @@ use fourfold_engine::Engine;
 use fourfold_grpc::Grpc;
 use fourfold_op::{Authenticate, Principal};
 
-use crate::pending::{GraphQl, WebSocket};
+use fourfold_graphql::GraphQl;
 use fourfold_rest::Rest;
+use fourfold_ws::WebSocket;
 
 use crate::auth::Auth;
 use crate::config::Visibility;
@@ -40,9 +41,10 @@ impl Faces {
     /// The faces of an engine's model.
     pub fn new(engine: Arc<Engine>, auth: Arc<Auth>, shown: Shown) -> Arc<Faces> {
         let nobody = auth.nobody();
+        let graphql = fourfold_graphql::Options { dev: shown.dev, introspection: shown.visibility != Visibility::Off };
         Arc::new(Faces {
             rest: Rest::new(Arc::clone(&engine)),
-            graphql: GraphQl::new(Arc::clone(&engine)),
+            graphql: GraphQl::new(Arc::clone(&engine), graphql),
             grpc: Grpc::new(Arc::clone(&engine)),
             websocket: WebSocket::new(Arc::clone(&engine), Arc::clone(&auth) as Arc<dyn Authenticate>),
             contracts: Contracts::of(engine.model(), shown),
@@ -78,7 +80,7 @@ impl Contracts {
         Contracts {
             visibility: shown.visibility,
             openapi: Bytes::new(),
-            sdl: Bytes::new(),
+            sdl: fourfold_graphql::sdl(model).into(),
             proto: fourfold_grpc::proto(model).into(),
             descriptor: fourfold_grpc::descriptor_set(model).into(),
             page: shown.dev.then(|| page::page(model).into()),
