@@ -35,6 +35,7 @@ impl<'a> Writer<'a> {
         self.within(Segment::Key(entry.name.clone()), |writer| writer.or_null(nullable, |writer| write(writer, &entry.part)))
     }
 
+    /// Bytes as they are.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
     }
@@ -43,7 +44,7 @@ impl<'a> Writer<'a> {
     pub fn row_or_null(&mut self, shape: &Shape<RowPart>, record: Option<&Record>) -> Shown {
         match record {
             Some(record) => self.record(shape, record),
-            None => Ok(self.raw(b"null")),
+            None => self.put(b"null"),
         }
     }
 
@@ -59,7 +60,7 @@ impl<'a> Writer<'a> {
         match write(self) {
             Err(Gone) if nullable => {
                 self.out.truncate(start);
-                Ok(self.raw(b"null"))
+                self.put(b"null")
             }
             shown => shown,
         }
@@ -98,12 +99,13 @@ impl<'a> Writer<'a> {
         Err(Gone)
     }
 
-    fn value(&mut self, base: Base, value: &Value) {
+    fn value(&mut self, base: Base, value: &Value) -> Shown {
         let value = match (base, value) {
             (Base::Decimal { .. }, Value::Int(number)) => &Value::Decimal(Decimal { unscaled: *number, scale: 0 }),
             (_, value) => value,
         };
         write_value(&mut self.out, self.model, base, value, Dialect::Plain);
+        Ok(())
     }
 
     fn record(&mut self, shape: &Shape<RowPart>, record: &Record) -> Shown {
@@ -112,10 +114,10 @@ impl<'a> Writer<'a> {
 
     fn members(&mut self, shape: &Shape<RowPart>, row: &Row, nested: &[Joined]) -> Shown {
         self.object(shape, |writer, entry| match &entry.part {
-            RowPart::Text(text) => Ok(writer.raw(text)),
+            RowPart::Text(text) => writer.put(text),
             RowPart::Value { slot, base, nullable } => match row.value(*slot) {
                 Value::Null if !nullable => writer.missing(&entry.name),
-                value => Ok(writer.value(*base, value)),
+                value => writer.value(*base, value),
             },
             RowPart::Owned { slot, shape, list, nullable } => writer.owned(&entry.name, shape, row.value(*slot), *list, *nullable),
             RowPart::One { place, shape, nullable } => match nested.get(*place) {
@@ -123,7 +125,7 @@ impl<'a> Writer<'a> {
                     let step = Segment::Key(entry.name.clone());
                     writer.within(step, |writer| writer.or_null(*nullable, |writer| writer.record(shape, record)))
                 }
-                _ if *nullable => Ok(writer.raw(b"null")),
+                _ if *nullable => writer.put(b"null"),
                 _ => writer.missing(&entry.name),
             },
             RowPart::Many { place, shape } => match nested.get(*place) {
@@ -142,8 +144,8 @@ impl<'a> Writer<'a> {
             Value::Owned(rows) if !rows.is_empty() => self.within(step, |writer| {
                 writer.or_null(nullable, |writer| rows.first().map_or(Err(Gone), |row| writer.members(shape, row, &[])))
             }),
-            _ if nullable => Ok(self.raw(b"null")),
-            _ if list => Ok(self.raw(b"[]")),
+            _ if nullable => self.put(b"null"),
+            _ if list => self.put(b"[]"),
             _ => self.missing(name),
         }
     }
@@ -151,10 +153,10 @@ impl<'a> Writer<'a> {
     /// A connection.
     pub fn page(&mut self, shape: &PageShape, page: &Page) -> Shown {
         self.object(&shape.members, |writer, entry| match &entry.part {
-            PagePart::Text(text) => Ok(writer.raw(text)),
-            PagePart::TotalCount => Ok(writer.number(page.total.unwrap_or(0))),
-            PagePart::TotalCapped => Ok(writer.boolean(page.total_capped)),
-            PagePart::Cursor => Ok(writer.own_cursor()),
+            PagePart::Text(text) => writer.put(text),
+            PagePart::TotalCount => writer.number(page.total.unwrap_or(0)),
+            PagePart::TotalCapped => writer.boolean(page.total_capped),
+            PagePart::Cursor => writer.own_cursor(),
             PagePart::PageInfo(info) => writer.page_info(info, shape.after, page),
             PagePart::Nodes(shape) => writer.within(Segment::Key(entry.name.clone()), |writer| {
                 writer.list(&page.items, |writer, _, record| writer.record(shape, record))
@@ -167,22 +169,19 @@ impl<'a> Writer<'a> {
 
     fn edge(&mut self, shape: &Shape<EdgePart>, cursor: Option<&SmolStr>, record: &Record) -> Shown {
         self.object(shape, |writer, entry| match &entry.part {
-            EdgePart::Text(text) => Ok(writer.raw(text)),
-            EdgePart::Cursor => Ok(write_string(&mut writer.out, cursor.map_or("", SmolStr::as_str))),
+            EdgePart::Text(text) => writer.put(text),
+            EdgePart::Cursor => writer.string(cursor.map_or("", SmolStr::as_str)),
             EdgePart::Node(shape) => writer.within(Segment::Key(entry.name.clone()), |writer| writer.record(shape, record)),
         })
     }
 
     fn page_info(&mut self, shape: &Shape<InfoPart>, after: bool, page: &Page) -> Shown {
-        self.object(shape, |writer, entry| {
-            match &entry.part {
-                InfoPart::Text(text) => writer.raw(text),
-                InfoPart::HasNextPage => writer.boolean(page.more),
-                InfoPart::HasPreviousPage => writer.boolean(after),
-                InfoPart::StartCursor => writer.string_or_null(page.cursors.first()),
-                InfoPart::EndCursor => writer.string_or_null(page.cursors.last()),
-            }
-            Ok(())
+        self.object(shape, |writer, entry| match &entry.part {
+            InfoPart::Text(text) => writer.put(text),
+            InfoPart::HasNextPage => writer.boolean(page.more),
+            InfoPart::HasPreviousPage => writer.boolean(after),
+            InfoPart::StartCursor => writer.string_or_null(page.cursors.first()),
+            InfoPart::EndCursor => writer.string_or_null(page.cursors.last()),
         })
     }
 
@@ -193,11 +192,11 @@ impl<'a> Writer<'a> {
 
     fn group(&mut self, shape: &Shape<GroupPart>, group: &[Value]) -> Shown {
         self.object(shape, |writer, entry| match &entry.part {
-            GroupPart::Text(text) => Ok(writer.raw(text)),
+            GroupPart::Text(text) => writer.put(text),
             GroupPart::Object(shape) => writer.group(shape, group),
             GroupPart::Value { place, base } => {
                 let value = place.and_then(|place| group.get(place)).unwrap_or(&Value::Null);
-                Ok(writer.value(*base, value))
+                writer.value(*base, value)
             }
         })
     }
@@ -205,36 +204,44 @@ impl<'a> Writer<'a> {
     /// A payload.
     pub fn payload(&mut self, shape: &Shape<PayloadPart>, record: Option<&Record>) -> Shown {
         self.object(shape, |writer, entry| match &entry.part {
-            PayloadPart::Text(text) => Ok(writer.raw(text)),
-            PayloadPart::Cursor => Ok(writer.own_cursor()),
+            PayloadPart::Text(text) => writer.put(text),
+            PayloadPart::Cursor => writer.own_cursor(),
             PayloadPart::Row(shape) => {
                 writer.within(Segment::Key(entry.name.clone()), |writer| writer.or_null(true, |writer| writer.row_or_null(shape, record)))
             }
         })
     }
 
-    fn own_cursor(&mut self) {
-        match self.cursor.take() {
-            Some(cursor) => {
-                write_string(&mut self.out, &cursor);
-                self.cursor = Some(cursor);
-            }
+    fn own_cursor(&mut self) -> Shown {
+        match &self.cursor {
+            Some(cursor) => write_string(&mut self.out, cursor),
             None => self.raw(b"null"),
         }
+        Ok(())
     }
 
-    fn string_or_null(&mut self, text: Option<&SmolStr>) {
+    fn string_or_null(&mut self, text: Option<&SmolStr>) -> Shown {
         match text {
-            Some(text) => write_string(&mut self.out, text),
-            None => self.raw(b"null"),
+            Some(text) => self.string(text),
+            None => self.put(b"null"),
         }
     }
 
-    fn boolean(&mut self, value: bool) {
-        self.raw(if value { b"true" } else { b"false" });
+    fn string(&mut self, text: &str) -> Shown {
+        write_string(&mut self.out, text);
+        Ok(())
     }
 
-    fn number(&mut self, number: u64) {
-        self.out.extend_from_slice(number.to_string().as_bytes());
+    fn boolean(&mut self, value: bool) -> Shown {
+        self.put(if value { b"true" } else { b"false" })
+    }
+
+    fn number(&mut self, number: u64) -> Shown {
+        self.put(number.to_string().as_bytes())
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Shown {
+        self.raw(bytes);
+        Ok(())
     }
 }

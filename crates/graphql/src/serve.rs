@@ -278,7 +278,10 @@ fn place_of(root: &Root) -> Option<usize> {
 fn read_root(writer: &mut Writer<'_>, root: &Root, answers: &[Answered]) -> Result<(), Gone> {
     let answer = place_of(root).and_then(|place| answers.get(place));
     match (root, answer) {
-        (Root::Text(text), _) => Ok(writer.raw(text)),
+        (Root::Text(text), _) => {
+            writer.raw(text);
+            Ok(())
+        }
         (Root::Row { shape, .. }, Some(Answered::Row(record))) => writer.row_or_null(shape, record.as_ref()),
         (Root::Page { shape, .. }, Some(Answered::Page(page))) => writer.page(shape, page),
         (Root::Groups { shape, .. }, Some(Answered::Groups(groups))) => writer.groups(shape, groups),

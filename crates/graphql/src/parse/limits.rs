@@ -188,7 +188,7 @@ mod tests {
     fn tokens_are_those_of_the_language() {
         for (text, count) in [
             ("{ a, b }", 4),
-            ("query Q($a: Int = -1.5e+3) { f(x: \"a b \\\" c\") ... on T { x } } # end", 27),
+            ("query Q($a: Int = -1.5e+3) { f(x: \"a b \\\" c\") ... on T { x } } # end", 24),
             ("\"\"\" a \\\"\"\" b \"\"\" x", 2),
             ("\"open", 1),
             ("", 0),

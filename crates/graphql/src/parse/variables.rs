@@ -34,7 +34,10 @@ pub(crate) fn coerce(schema: &Schema, catalog: &Catalog, document: &Document, mu
         let mut check = Check { schema, catalog, skeleton: &mut variables.skeleton, path: format!("${}", variable.name) };
         let checked = match &value {
             None if variable.ty.is_non_null() => Err(format!("`{}` of type `{}` is required", check.path, variable.ty)),
-            None => Ok(check.skeleton.push(b'a')),
+            None => {
+                check.skeleton.push(b'a');
+                Ok(())
+            }
             Some(value) => check.value(&variable.ty, value, true),
         };
         checked.map_err(|message| Fault::invalid(message).at(definition.location(), &document.valid.sources))?;

@@ -1,7 +1,7 @@
 //! Selections of rows.
 
 use apollo_compiler::executable::SelectionSet;
-use fourfold_model::{Base, EntityId, Field, FieldId, Member, OwnedId, RelationId, RelationKind};
+use fourfold_model::{Base, EntityId, Field, FieldId, Member, OwnedId, REVISION, RelationId, RelationKind};
 use fourfold_op::{Error, List, Nested};
 
 use super::{Compiler, Group, Reads};
@@ -35,6 +35,8 @@ impl<'a> Compiler<'a> {
             return Ok(RowPart::Text(text(&definition.name)));
         }
         match self.reading.catalog.member(entity, name) {
+            // A revision is a number on every face, though it has 64 bits: it stays below 2^53.
+            Some(Member::Field(REVISION)) => Ok(RowPart::Value { slot: REVISION, base: Base::Int, nullable: false }),
             Some(Member::Field(id)) => {
                 reads.fields.insert(id);
                 self.field_part(id, definition.field(id), group)
