@@ -60,7 +60,7 @@ fn reserved(number: u32) -> ReservedRange {
 
 fn field_descriptor(field: &Field, message: &str, oneofs: &mut Vec<String>, names: JsonNames) -> FieldDescriptorProto {
     let (ty, type_name) = match &field.ty {
-        Ty::Map(_) => (Type::Message, Some(format!("{message}.{}", entry_name(field)))),
+        Ty::Map(_) | Ty::Texts => (Type::Message, Some(format!("{message}.{}", entry_name(field)))),
         ty => scalar(ty),
     };
     let oneof_index = match field.label {
@@ -89,7 +89,7 @@ fn field_descriptor(field: &Field, message: &str, oneofs: &mut Vec<String>, name
 
 fn scalar(ty: &Ty) -> (Type, Option<String>) {
     match ty {
-        Ty::String => (Type::String, None),
+        Ty::String | Ty::Texts => (Type::String, None),
         Ty::Bytes => (Type::Bytes, None),
         Ty::Bool => (Type::Bool, None),
         Ty::Int32 => (Type::Int32, None),
@@ -102,8 +102,12 @@ fn scalar(ty: &Ty) -> (Type, Option<String>) {
 
 /// The message that a map is on the wire.
 fn map_entry(field: &Field, names: JsonNames) -> Option<DescriptorProto> {
-    let Ty::Map(value) = &field.ty else { return None };
-    let parts = [Field::plain(1, "key", Ty::String), Field::plain(2, "value", Ty::Message(value.clone()))];
+    let value = match &field.ty {
+        Ty::Map(value) => Ty::Message(value.clone()),
+        Ty::Texts => Ty::String,
+        _ => return None,
+    };
+    let parts = [Field::plain(1, "key", Ty::String), Field::plain(2, "value", value)];
     Some(DescriptorProto {
         name: Some(entry_name(field)),
         field: parts.iter().map(|part| field_descriptor(part, "", &mut Vec::new(), names)).collect(),

@@ -52,7 +52,9 @@ impl Reflection {
         let mut served = Served { services, files: Vec::new(), by_name: HashMap::new(), by_symbol: HashMap::new() };
         let versions = standard::REFLECTION_VERSIONS.map(standard::reflection);
         let own = std::iter::once(schema::file(model));
-        for file in standard::well_known().into_iter().chain([standard::health()]).chain(versions).chain(own) {
+        for file in
+            standard::well_known().into_iter().chain(standard::error_details()).chain([standard::health()]).chain(versions).chain(own)
+        {
             served.add(&file);
         }
         Reflection(Arc::new(served))

@@ -91,6 +91,8 @@ pub enum Ty {
     Message(String),
     /// A `map<string, message>`, by the message's full name; its field is [`Label::Repeated`].
     Map(String),
+    /// A `map<string, string>`.
+    Texts,
 }
 
 /// An enum.

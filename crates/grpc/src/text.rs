@@ -140,6 +140,7 @@ impl<'f> Printer<'f> {
             Ty::Int64 => "int64".to_owned(),
             Ty::Double => "double".to_owned(),
             Ty::Enum(name) | Ty::Message(name) => self.name(name),
+            Ty::Texts => "map<string, string>".to_owned(),
             Ty::Map(name) => format!("map<string, {}>", self.name(name)),
         }
     }

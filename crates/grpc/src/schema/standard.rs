@@ -66,6 +66,29 @@ pub fn health() -> File {
     File { name: "grpc/health/v1/health.proto".into(), package: "grpc.health.v1".into(), services, messages, ..File::default() }
 }
 
+/// `google/rpc/error_details.proto`, as far as errors carry its messages, with what it imports: tools ask reflection for them.
+pub fn error_details() -> [File; 2] {
+    let name = |name: &str| format!(".google.rpc.{name}");
+    let seconds = vec![Field::plain(1, "seconds", Ty::Int64), Field::plain(2, "nanos", Ty::Int32)];
+    let info =
+        vec![Field::plain(1, "reason", Ty::String), Field::plain(2, "domain", Ty::String), Field::repeated(3, "metadata", Ty::Texts)];
+    let violation = vec![Field::plain(1, "field", Ty::String), Field::plain(2, "description", Ty::String)];
+    let violations = vec![Field::repeated(1, "field_violations", Ty::Message(name("BadRequest.FieldViolation")))];
+    let messages = vec![
+        message("ErrorInfo", info),
+        message("RetryInfo", vec![Field::plain(1, "retry_delay", Ty::Message(".google.protobuf.Duration".into()))]),
+        Message { nested: vec![message("FieldViolation", violation)], ..message("BadRequest", violations) },
+    ];
+    let details = File {
+        name: "google/rpc/error_details.proto".into(),
+        package: "google.rpc".into(),
+        imports: vec!["google/protobuf/duration.proto"],
+        messages,
+        ..File::default()
+    };
+    [google("duration", vec![message("Duration", seconds)], Vec::new()), details]
+}
+
 /// The versions of reflection that clients ask for.
 pub const REFLECTION_VERSIONS: [&str; 2] = ["v1", "v1alpha"];
 

@@ -265,10 +265,12 @@ async fn health_and_reflection_tell_what_is_served() {
         let path = format!("grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
         let mut sent = shop::envelope(b"\x3a\x00");
         sent.extend(shop::envelope(b"\x22\x14shop.v1.AlbumService"));
+        sent.extend(shop::envelope(b"\x22\x14google.rpc.ErrorInfo"));
         let (status, answers) = shop.raw(&path, sent).await;
-        assert_eq!((status, answers.len()), (Ok(()), 2));
+        assert_eq!((status, answers.len()), (Ok(()), 3));
         let holds = |answer: &[u8], text: &str| answer.windows(text.len()).any(|window| window == text.as_bytes());
         assert!(holds(&answers[0], "shop.v1.BatchService") && holds(&answers[0], "grpc.health.v1.Health"));
+        assert!(holds(&answers[2], "google/rpc/error_details.proto"));
         assert!(holds(&answers[1], "shop/v1/shop.proto") && holds(&answers[1], "google/protobuf/timestamp.proto"));
     }
 }
