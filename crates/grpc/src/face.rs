@@ -26,12 +26,15 @@ use crate::{aggregate, batch, filter, ingest, order, render};
 /// Answers the methods of a model.
 pub struct Face {
     pub(crate) engine: Arc<Engine>,
-    methods: HashMap<String, Method>,
+    methods: MethodMap,
     /// By entity: what is prepared once.
     shapes: Vec<Option<Shape>>,
     health: Health,
     reflection: Reflection,
 }
+
+/// By path: `shop.v1.ProductService/GetProduct`. Its keys are the model's, so a quick hash is safe.
+type MethodMap = HashMap<String, Method, foldhash::fast::RandomState>;
 
 /// What a path is.
 #[derive(Clone, Copy, Debug)]
@@ -165,9 +168,9 @@ impl Shape {
     }
 }
 
-fn methods(model: &Model) -> HashMap<String, Method> {
+fn methods(model: &Model) -> MethodMap {
     let package = &model.package.name;
-    let mut methods = HashMap::new();
+    let mut methods = MethodMap::default();
     for (id, entity) in exposed(model) {
         for verb in VERBS.into_iter().filter(|verb| verb.serves(entity)) {
             methods.insert(format!("{package}.{}Service/{}", entity.name, verb.method(entity)), Method::Entity(id, verb));
@@ -186,7 +189,7 @@ fn methods(model: &Model) -> HashMap<String, Method> {
 }
 
 /// The services that have a method, sorted.
-fn services(methods: &HashMap<String, Method>) -> Vec<String> {
+fn services(methods: &MethodMap) -> Vec<String> {
     let mut services: Vec<String> = methods.keys().filter_map(|path| path.split_once('/').map(|(service, _)| service.to_owned())).collect();
     services.sort_unstable();
     services.dedup();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod oracle;
 mod shop;
 
 use serde_json::json;
