@@ -1,8 +1,8 @@
-//! The REST face: `SPEC` §2 over an [`Engine`].
+//! The REST face: `SPEC` §2 over an [`Engine`](fourfold_engine::Engine).
 //!
-//! It knows HTTP and the engine, no store and no rule. A request takes five steps: [`route`] finds what is addressed, [`parse`]
-//! reads conditions and media types (`op::params` reads the rest), the engine executes, [`render`] answers. Read [`serve`] first.
-
+//! It knows HTTP and the engine, no store and no rule. A request takes five steps: `route` finds what is addressed, `parse` reads
+//! conditions and media types (`op::params` reads the rest), the engine executes, `render` answers. Read `serve` first;
+//! [`openapi`] is the contract.
 
 mod body;
 mod error;
@@ -11,8 +11,10 @@ mod parse;
 mod read;
 mod render;
 mod route;
+mod schema;
 mod serve;
 mod write;
 
 pub use body::Body;
+pub use schema::openapi;
 pub use serve::Rest;
