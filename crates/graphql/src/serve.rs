@@ -105,7 +105,7 @@ impl GraphQl {
         }
         let compiled = compile::compile(self.reading(served), document, variables)?;
         let weighed = Arc::new(Weighed { weight: compiled.weight(document), compiled });
-        if key.1.len() <= SKELETON_BYTES_MAX {
+        if weighed.compiled.reusable && key.1.len() <= SKELETON_BYTES_MAX {
             self.compiled.insert(key, weighed.clone());
         }
         Ok(weighed)

@@ -96,8 +96,9 @@ impl<'a> Compiler<'a> {
         if let Some(given) = self.some_argument(field, "where") {
             parts.extend(self.conditions(entity, &given)?);
         }
-        if let Some(text) = self.some_argument(field, "filter").and_then(|given| given.as_text()) {
-            parts.extend(self.text_filter(entity, text)?);
+        if let Some(given) = self.some_argument(field, "filter") {
+            self.reusable &= matches!(given, Input::Literal(_));
+            parts.extend(self.text_filter(entity, given.as_text().unwrap_or_default())?);
         }
         Ok((!parts.is_empty()).then(|| Expr::all(parts)))
     }

@@ -35,6 +35,8 @@ pub(crate) struct Compiled {
     pub read: Option<Request>,
     /// Whether the schema itself is asked.
     pub introspects: bool,
+    /// Whether it holds for other values too; not where a variable is the text of a `filter`.
+    pub reusable: bool,
     /// What the schema answered, by response name, where no variable can change it.
     pub introspection: OnceLock<Arc<HashMap<String, Bytes>>>,
 }
@@ -95,9 +97,9 @@ pub(crate) struct WriteRoot {
 /// `invalid_argument` for what the schema alone cannot refuse, `limit_exceeded`.
 pub(crate) fn compile(reading: Reading<'_>, document: &Document, variables: &Variables) -> Result<Compiled, Fault> {
     let inputs = Inputs { names: &document.variables, variables };
-    let mut compiler = Compiler { reading, document: &document.valid, inputs, slots: Vec::new(), terms: 0 };
+    let mut compiler = Compiler { reading, document: &document.valid, inputs, slots: Vec::new(), terms: 0, reusable: true };
     let mutates = document.operation.operation_type == OperationType::Mutation;
-    let mut compiled = Compiled { roots: Vec::new(), read: None, introspects: false, introspection: OnceLock::new() };
+    let mut compiled = Compiled { roots: Vec::new(), read: None, introspects: false, reusable: true, introspection: OnceLock::new() };
     let mut selects = Vec::new();
     for group in compiler.collect(&[&document.operation.selection_set])? {
         let root = match group.field.name.as_str() {
@@ -112,6 +114,7 @@ pub(crate) fn compile(reading: Reading<'_>, document: &Document, variables: &Var
         let root = root.map_err(|fault| fault.at(group.field.location(), &document.valid.sources))?;
         compiled.roots.push(Entry::new(group.key, root));
     }
+    compiled.reusable = compiler.reusable;
     if !selects.is_empty() {
         compiled.read = Some(Request::new(Operation::Read(selects), compiler.slots));
     }
@@ -126,6 +129,7 @@ struct Compiler<'a> {
     slots: Vec<Slot>,
     /// Comparisons of filters so far.
     terms: usize,
+    reusable: bool,
 }
 
 /// Fields of one selection that have one response name.
