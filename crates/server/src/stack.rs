@@ -19,7 +19,7 @@ use crate::listen::{Handler, Peer};
 use crate::log::{Log, RequestLine};
 use crate::wire::HeadLimits;
 
-mod faces;
+pub mod faces;
 mod gzip;
 mod ids;
 mod origin;
