@@ -78,7 +78,11 @@ impl GraphQl {
     /// Serves an engine's model. When the model is reloaded, a new one takes its place.
     pub fn new(engine: Arc<Engine>, options: Options) -> GraphQl {
         let served = Schema::parse_and_validate(sdl(engine.model()), "schema.graphql").map_err(|broken| broken.errors.to_string());
-        let served = served.map(|schema| Served { implementers: schema.implementers_map(), catalog: Catalog::new(engine.model()), schema });
+        let served = served.map(introspect::declare_one_of).map(|schema| Served {
+            implementers: schema.implementers_map(),
+            catalog: Catalog::new(engine.model()),
+            schema,
+        });
         GraphQl {
             engine,
             options,

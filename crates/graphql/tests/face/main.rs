@@ -246,6 +246,9 @@ async fn the_schema_answers_about_itself() {
     let album = shop.data(query, json!({"n": "PageInfo"})).await;
     assert_eq!((&album["t"]["name"], &album["__typename"]), (&json!("PageInfo"), &json!("Query")));
     assert_eq!(shop.data(query, json!({"n": "Nothing"})).await["t"], Json::Null);
+    let one_of = "{ a: __type(name: \"AlbumOrderBy\") { isOneOf is: isOneOf ...T } b: __type(name: \"AlbumWhere\") { isOneOf } c: __type(name: \"Album\") { isOneOf } } fragment T on __Type { isOneOf name }";
+    let expected = json!({"a": {"isOneOf": true, "is": true, "name": "AlbumOrderBy"}, "b": {"isOneOf": false}, "c": {"isOneOf": null}});
+    assert_eq!(shop.data(one_of, json!({})).await, expected);
     let deep = "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }";
     assert_eq!(shop.error(deep, json!({})).await.1, "LIMIT_EXCEEDED");
 }
