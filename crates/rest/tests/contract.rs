@@ -1,5 +1,7 @@
 //! The contract of the fixture's model. `CONTRACT_OUT=FILE` writes it there, for linters of others.
 
+#![allow(clippy::unwrap_used)]
+
 use fourfold_rest::openapi;
 use serde_json::Value;
 
