@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fourfold_engine::{Engine, Prepared};
+use fourfold_model::expr::{Expr, ExprKind, ExprType};
 use fourfold_model::{Entity, EntityId, Model, Value};
 use fourfold_op::json::{self, Dialect};
 use fourfold_op::{
@@ -337,28 +338,44 @@ impl Request<'_> {
             return Err(Error::limit("page_size_max", limits.page_size_max as usize, "keys in `ids`"));
         }
         let mut values = Values::default();
-        let kinds = keys.iter().map(|key| Ok(SelectKind::Get { key: values.push(key.clone())? })).collect::<Result<_, Error>>()?;
+        let list = self.keyed(keys, &mut values)?;
         let selection = self.selection(2, &mut values)?;
-        let outcome = self.read(context, kinds, &selection, values).await?;
-        let Outcome::Read(answers, _) = outcome else { return Err(Error::internal("a read was answered as a write")) };
-        let records = answers.into_iter().map(|answer| match answer {
-            Answered::Row(Some(record)) => Ok(record),
-            _ => Err(Error::not_found(&entity.name)),
-        });
-        let records: Vec<Record> = records.collect::<Result<_, _>>()?;
+        let outcome = self.read(context, vec![SelectKind::List(list)], &selection, values).await?;
+        let found = match first(outcome) {
+            Some(Answered::Page(page)) if page.more => {
+                return Err(Error::limit("page_bytes_max", limits.page_bytes_max, "bytes in one answer; ask for fewer keys"));
+            }
+            Some(Answered::Page(page)) => page.items,
+            _ => return Err(Error::internal("a list was answered without a page")),
+        };
+        let found: HashMap<&Value, &Record> = found.iter().map(|record| (record.row.value(fourfold_model::KEY), record)).collect();
+        let records: Vec<&Record> =
+            keys.iter().map(|key| found.get(key).copied().ok_or_else(|| Error::not_found(&entity.name))).collect::<Result<_, _>>()?;
         let mut out = Vec::new();
         match self.format {
-            Format::Proto => records.iter().for_each(|record| render::put_record(&mut out, 1, model, entity, selection.shown(), record)),
+            Format::Proto => {
+                records.iter().copied().for_each(|record| render::put_record(&mut out, 1, model, entity, selection.shown(), record))
+            }
             Format::Json => {
                 let mut object = render::Object::new(&mut out);
                 let rows = object.member(&entity.plural);
-                render::json_list(rows, records.iter(), |out, one| {
+                render::json_list(rows, records.iter().copied(), |out, one| {
                     render::record(out, model, entity, selection.shown(), one, Format::Json)
                 });
                 object.end();
             }
         }
         Ok(out)
+    }
+
+    /// The rows with these keys as one list, so that however many they are it is one statement and one shape.
+    fn keyed(&self, keys: &[Value], values: &mut Values) -> Result<List, Error> {
+        let base = self.reading.entity.key_type();
+        let size = values.push(Value::Int(i64::from(self.reading.limits.page_size_max)))?;
+        let all = values.push(Value::List(keys.into()))?;
+        let key = Expr::field(fourfold_model::KEY, ExprType::one(base));
+        let within = Expr::boolean(ExprKind::In(Box::new(key), Box::new(Expr::value(all.0, ExprType::list(base)))));
+        Ok(List { filter: Some(within), size: Some(size), ..List::default() })
     }
 
     async fn write(&self, verb: Verb, mut context: Context) -> Result<Vec<u8>, Error> {

@@ -156,6 +156,10 @@ async fn lists_come_in_pages_and_orders() {
     assert_eq!(list(json!({"order_by": "nam"})).await, Err((3, "INVALID_ARGUMENT".into(), "order_by".into())));
     let several = shop.grpc("ArtistService/BatchGetArtists", json!({"ids": [3, 1]})).await.unwrap();
     assert_eq!(ids(&several), [3, 1]);
+    let many: Vec<i32> = (0..1_000).map(|index| index % 5 + 1).collect();
+    assert_eq!(ids(&shop.grpc("ArtistService/BatchGetArtists", json!({"ids": many})).await.unwrap()).len(), 1_000);
+    let too_many = shop.grpc("ArtistService/BatchGetArtists", json!({"ids": vec![1; 1_001]})).await;
+    assert_eq!(too_many.unwrap_err().1, "LIMIT_EXCEEDED");
     assert_eq!(shop.grpc("ArtistService/BatchGetArtists", json!({"ids": [3, 9]})).await.unwrap_err().0, 5);
 }
 
