@@ -17,7 +17,7 @@ let introspected;
 await check('the served SDL builds and is valid', () => assert.deepEqual(validateSchema(sdl), []));
 
 await check('the standard introspection query builds a client schema', async () => {
-  const answer = await ask(getIntrospectionQuery({ inputValueDeprecation: true, oneOf: true, specifiedByUrl: true, directiveIsRepeatable: true }));
+  const answer = await ask(getIntrospectionQuery({ inputValueDeprecation: true, oneOf: true, schemaDescription: true, specifiedByUrl: true, directiveIsRepeatable: true }));
   assert.equal(answer.errors, undefined, JSON.stringify(answer.errors));
   introspected = buildClientSchema(answer.data);
 });
