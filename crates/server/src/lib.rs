@@ -6,6 +6,7 @@ pub mod admin;
 pub mod auth;
 pub mod body;
 pub mod config;
+pub mod contract;
 pub mod drain;
 pub mod guard;
 pub mod listen;

@@ -128,6 +128,12 @@ impl Log {
     }
 }
 
+/// What the crates beneath say that is not about one request: warnings and errors, to standard error.
+pub fn traces() -> impl tracing::Subscriber + Send + Sync {
+    use tracing_subscriber::fmt;
+    fmt::Subscriber::builder().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).with_target(false).finish()
+}
+
 fn write_on(waiting: &Waiting) {
     let mut text = String::new();
     loop {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use fourfold_op::{Authenticate, Context, Deadline, Error, ErrorCode, Principal, RequestId};
+use fourfold_op::{Authenticate, Context, Deadline, Error, ErrorCode, IdempotencyKey, Principal, RequestId};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
@@ -27,7 +27,7 @@ mod public;
 mod refuse;
 mod route;
 
-pub use faces::Faces;
+pub use faces::{Faces, Shown};
 use ids::Ids;
 pub use origin::Origins;
 use route::{Api, Route};
@@ -135,6 +135,13 @@ impl Stack {
     }
 }
 
+/// The `Idempotency-Key` header; the engine says which keys are good.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Error> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let text = value.to_str().map_err(|_| Error::invalid("an idempotency key is 1 to 255 visible ASCII characters"))?;
+    Ok(Some(IdempotencyKey(text.into())))
+}
+
 const X_REQUEST_ID: http::HeaderName = http::HeaderName::from_static("x-request-id");
 
 impl Handler for Stack {
@@ -167,10 +174,14 @@ impl Asked<'_> {
             Ok(body) => body,
             Err(error) => return (self.route.refuse(&error, self.id), Some(who)),
         };
+        let idempotency = match idempotency_key(request.headers()) {
+            Ok(key) => key,
+            Err(error) => return (self.route.refuse(&error, self.id), Some(who)),
+        };
         let context = Context {
             principal: Arc::clone(&who),
             deadline: Deadline(Some(self.begun + self.stack.settings.request_timeout)),
-            idempotency: None,
+            idempotency,
             request: self.id.clone(),
         };
         let mut request = request.map(|incoming| limited(incoming, body));

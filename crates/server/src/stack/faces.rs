@@ -14,7 +14,7 @@ use fourfold_ws::WebSocket;
 
 use crate::auth::Auth;
 use crate::config::Visibility;
-use crate::page;
+use crate::{contract, page};
 
 /// Everything that belongs to one model.
 pub struct Faces {
@@ -79,10 +79,10 @@ impl Contracts {
     fn of(model: &fourfold_model::Model, shown: Shown) -> Contracts {
         Contracts {
             visibility: shown.visibility,
-            openapi: Bytes::new(),
-            sdl: fourfold_graphql::sdl(model).into(),
-            proto: fourfold_grpc::proto(model).into(),
-            descriptor: fourfold_grpc::descriptor_set(model).into(),
+            openapi: contract::openapi(model).into(),
+            sdl: contract::graphql(model).into(),
+            proto: contract::proto(model).into(),
+            descriptor: contract::descriptor(model).into(),
             page: shown.dev.then(|| page::page(model).into()),
         }
     }

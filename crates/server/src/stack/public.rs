@@ -42,7 +42,6 @@ fn contract(faces: &Faces, context: &Context, path: &str) -> Result<Option<Respo
         Visibility::Authenticated if context.principal.is_anonymous() => {
             Err(Error::new(ErrorCode::Unauthenticated, "contracts are shown to callers with a token"))
         }
-        _ if text.is_empty() => Ok(None),
         _ => Ok(Some(typed(kind, text.clone()))),
     }
 }

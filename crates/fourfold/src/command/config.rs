@@ -1,0 +1,33 @@
+//! `fourfold config`: every setting, its value, where that comes from and what it means.
+
+use std::path::Path;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use fourfold_server::config::{SETTINGS, markdown};
+use fourfold_server::open::ModelFiles;
+
+use crate::failure::Failure;
+use crate::settings::SettingFlags;
+
+pub fn run(path: &Path, as_markdown: bool, settings: &SettingFlags) -> Result<(), Failure> {
+    if as_markdown {
+        print!("{}", markdown());
+        return Ok(());
+    }
+    // Settings can be looked at before there is a model.
+    let folder = ModelFiles::find(path).map_or_else(|_| path.to_path_buf(), |files| files.folder().to_path_buf());
+    let texts = settings.texts(&folder)?;
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["setting", "value", "source", "unit", "meaning"]);
+    for setting in SETTINGS {
+        let (value, source) = texts.text(setting.name);
+        let value = if value.is_empty() { "–" } else { value };
+        table.add_row([setting.name, value, &source.to_string(), setting.unit, setting.meaning]);
+    }
+    println!("{table}");
+    for name in &texts.unserved {
+        println!("`{name}` is configured, and not served by this version yet");
+    }
+    Ok(())
+}

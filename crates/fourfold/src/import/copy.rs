@@ -1,0 +1,272 @@
+//! Copies rows by the model's own columns, and compares counts and checksums with the source.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fourfold_engine::{Engine, IngestRow};
+use fourfold_model::{Base, Entity, EntityId, Expr, ExprKind, ExprType, FieldId, KEY, Model, Rule, SharedModel, Value, Verb};
+use fourfold_op::{
+    Answered, Claims, Context, Deadline, Error, Limits, List, Operand, Operation, Outcome, Page, Principal, RequestId, Select, SelectKind,
+    WriteKind,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::convert::convert;
+use super::introspect::{Source, Table, quote};
+use crate::failure::Failure;
+use crate::load::Opened;
+
+/// Rows of one call of the engine.
+const ROWS_AT_ONCE: usize = 1_000;
+/// Refused rows that are named.
+const NAMED_MAX: usize = 20;
+
+/// What a copy came to.
+pub struct Copied {
+    pub tables: Vec<CopiedTable>,
+    /// What was refused, the first of them.
+    pub refused: Vec<String>,
+    pub refused_rows: usize,
+    pub took: Duration,
+}
+
+/// What a table came to.
+pub struct CopiedTable {
+    pub table: String,
+    pub entity: String,
+    pub source_rows: u64,
+    pub rows: u64,
+    /// Of the source's rows and of those that were read back: the same sum, whatever their order.
+    pub source_checksum: u64,
+    pub checksum: u64,
+}
+
+impl CopiedTable {
+    pub fn is_equal(&self) -> bool {
+        (self.source_rows, self.source_checksum) == (self.rows, self.checksum)
+    }
+}
+
+impl Copied {
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.rows).sum()
+    }
+
+    pub fn refuse_differences(&self) -> Result<(), Failure> {
+        let different: Vec<&str> = self.tables.iter().filter(|table| !table.is_equal()).map(|table| table.table.as_str()).collect();
+        if different.is_empty() && self.refused_rows == 0 {
+            return Ok(());
+        }
+        let more = self.refused_rows.saturating_sub(self.refused.len());
+        let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
+        Err(Failure::Failed(format!(
+            "{} rows were refused; tables that differ: {}\n  {}{more}",
+            self.refused_rows,
+            different.join(", "),
+            self.refused.join("\n  ")
+        )))
+    }
+}
+
+/// A table's rows, waiting to be written.
+struct Load<'a> {
+    id: EntityId,
+    entity: &'a Entity,
+    table: &'a Table,
+    fields: Vec<FieldId>,
+    waiting: Vec<IngestRow>,
+    checksum: u64,
+    why: Vec<String>,
+}
+
+/// Copies every table that an entity of the model has, and reads everything back.
+pub async fn copy(opened: &Opened, model: &SharedModel, source: &Source) -> Result<Copied, Failure> {
+    let begun = Instant::now();
+    let opened_model: SharedModel = Arc::new(open_to_all(model));
+    let engine = Engine::new(opened.for_engine(), opened_model, opened.generation, Limits::default());
+    let total = source.tables.iter().map(|table| table.rows).sum();
+    let bar = progress(total);
+    let (mut refused, mut loads) = (Vec::new(), Vec::new());
+    for (id, entity) in model.entity_ids() {
+        if let Some(table) = source.tables.iter().find(|table| entity.table.eq_ignore_ascii_case(&table.name)) {
+            loads.push(
+                read_table(model, source, id, entity, table, &mut refused)
+                    .map_err(|error| Failure::Failed(format!("`{}`: {error}", table.name)))?,
+            );
+        }
+    }
+    let unread = refused.len();
+    write_all(&engine, &mut loads, &bar).await?;
+    let unwritten: usize = loads.iter().map(|load| load.waiting.len()).sum();
+    refused.extend(loads.iter().flat_map(|load| load.why.iter().cloned()));
+    refused.truncate(NAMED_MAX);
+    let mut tables = Vec::new();
+    for load in &loads {
+        tables.push(compare(&engine, load).await?);
+    }
+    bar.finish_and_clear();
+    Ok(Copied { tables, refused, refused_rows: unread + unwritten, took: begun.elapsed() })
+}
+
+fn progress(total: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("  {bar:32} {pos}/{len} rows  {msg}");
+    ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// The same model with every door open: whoever loads rows is not a caller.
+fn open_to_all(model: &Model) -> Model {
+    let mut open = model.clone();
+    let always = Expr { kind: ExprKind::Literal(Value::Boolean(true)), ty: ExprType::one(Base::Boolean) };
+    for entity in &mut open.entities {
+        let verbs = vec![Verb::Read, Verb::Create, Verb::Update, Verb::Delete];
+        entity.rules = vec![Rule { verbs, expr: always.clone(), fields: None, text: "true".into(), line: 0 }];
+        entity.readonly = false;
+        for field in &mut entity.fields {
+            (field.read_rule, field.write_rule) = (None, None);
+            (field.readonly, field.secret) = (false, false);
+        }
+    }
+    open
+}
+
+/// Reads a table by the columns that the model's fields have.
+fn read_table<'a>(
+    model: &Model,
+    source: &Source,
+    id: EntityId,
+    entity: &'a Entity,
+    table: &'a Table,
+    refused: &mut Vec<String>,
+) -> rusqlite::Result<Load<'a>> {
+    let has = |column: &str| table.columns.iter().any(|known| known.name.eq_ignore_ascii_case(column));
+    let fields: Vec<FieldId> = entity
+        .field_ids()
+        .filter(|(_, field)| field.name != "revision" && field.computed.is_none() && has(&field.column))
+        .map(|(id, _)| id)
+        .collect();
+    let columns: Vec<String> = fields.iter().map(|field| quote(&entity.field(*field).column)).collect();
+    let keys: Vec<String> = table.columns.iter().filter(|column| column.key > 0).map(|column| quote(&column.name)).collect();
+    let order = if keys.is_empty() { String::new() } else { format!(" ORDER BY {}", keys.join(", ")) };
+    let mut statement = source.connection.prepare(&format!("SELECT {} FROM {}{order}", columns.join(", "), quote(&table.name)))?;
+    let mut rows = statement.query([])?;
+    let mut load = Load { id, entity, table, fields: fields.clone(), waiting: Vec::new(), checksum: 0, why: Vec::new() };
+    let mut line = 0;
+    while let Some(row) = rows.next()? {
+        line += 1;
+        let mut set = Vec::with_capacity(fields.len());
+        for (at, field) in fields.iter().enumerate() {
+            match convert(model, entity.field(*field).ty, row.get_ref(at)?) {
+                Ok(value) => set.push((*field, value)),
+                Err(why) => refused.push(format!("{}.{} row {line}: {why}", table.name, entity.field(*field).column)),
+            }
+        }
+        if set.len() == fields.len() {
+            load.checksum = load.checksum.wrapping_add(checksum(set.iter().map(|(_, value)| value)));
+            load.waiting.push(keyed(set));
+        }
+    }
+    Ok(load)
+}
+
+fn keyed(mut set: Vec<(FieldId, Value)>) -> IngestRow {
+    let key = set.first().filter(|(field, _)| *field == KEY).map(|(_, value)| value.clone());
+    if key.is_some() {
+        set.remove(0);
+    }
+    set.retain(|(_, value)| !value.is_null());
+    IngestRow { key, set }
+}
+
+fn checksum<'a>(values: impl Iterator<Item = &'a Value>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    values.for_each(|value| value.hash(&mut hasher));
+    hasher.finish()
+}
+
+/// Writes until nothing more can be: a row whose target is not there yet waits for the next round.
+async fn write_all(engine: &Engine, loads: &mut [Load<'_>], bar: &ProgressBar) -> Result<(), Failure> {
+    loop {
+        let before: usize = loads.iter().map(|load| load.waiting.len()).sum();
+        for load in loads.iter_mut() {
+            bar.set_message(load.table.name.clone());
+            write_round(engine, load, bar).await?;
+        }
+        let after: usize = loads.iter().map(|load| load.waiting.len()).sum();
+        if after == 0 || after == before {
+            return Ok(());
+        }
+    }
+}
+
+async fn write_round(engine: &Engine, load: &mut Load<'_>, bar: &ProgressBar) -> Result<(), Failure> {
+    load.why.clear();
+    let waiting = std::mem::take(&mut load.waiting);
+    for chunk in waiting.chunks(ROWS_AT_ONCE) {
+        let answers =
+            engine.ingest(&nobody(), load.id, WriteKind::Create, chunk.to_vec()).await.map_err(|error| failed(&load.table.name, &error))?;
+        for (row, answer) in chunk.iter().zip(answers) {
+            match answer {
+                Ok(_) => bar.inc(1),
+                Err(error) => {
+                    if load.why.len() < NAMED_MAX {
+                        load.why.push(format!(
+                            "{} key {}: {error}",
+                            load.table.name,
+                            row.key.as_ref().map_or_else(|| "–".to_owned(), |key| format!("{key:?}"))
+                        ));
+                    }
+                    load.waiting.push(row.clone());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads all rows back and compares them with the source's.
+async fn compare(engine: &Engine, load: &Load<'_>) -> Result<CopiedTable, Failure> {
+    let (mut rows, mut sum, mut after) = (0, 0u64, None);
+    loop {
+        let page = page(engine, load, after.take()).await.map_err(|error| failed(&load.table.name, &error))?;
+        rows += page.items.len() as u64;
+        for record in &page.items {
+            sum = sum.wrapping_add(checksum(load.fields.iter().map(|field| record.row.value(*field))));
+        }
+        match page.next {
+            Some(token) => after = Some(Value::Text(token)),
+            None => break,
+        }
+    }
+    Ok(CopiedTable {
+        table: load.table.name.clone(),
+        entity: load.entity.name.to_string(),
+        source_rows: load.table.rows,
+        rows,
+        source_checksum: load.checksum,
+        checksum: sum,
+    })
+}
+
+async fn page(engine: &Engine, load: &Load<'_>, after: Option<Value>) -> Result<Page, Error> {
+    let list = List { size: Some(Operand(0)), after: after.as_ref().map(|_| Operand(1)), ..List::default() };
+    let select = Select { entity: load.id, kind: SelectKind::List(list), fields: load.fields.clone(), nested: Vec::new() };
+    let values: Vec<Value> = [Some(Value::Int(ROWS_AT_ONCE as i64)), after].into_iter().flatten().collect();
+    match engine.execute(&nobody(), &Operation::Read(vec![select]), &values).await?.outcome {
+        Outcome::Read(answers, _) => match answers.into_iter().next() {
+            Some(Answered::Page(page)) => Ok(page),
+            _ => Err(Error::internal("a list was not answered by a page")),
+        },
+        Outcome::Written(..) => Err(Error::internal("a read was answered by a write")),
+    }
+}
+
+fn nobody() -> Context {
+    let principal = Principal { issuer: "fourfold".into(), subject: "import".into(), claims: Claims::default() };
+    Context { principal: Arc::new(principal), deadline: Deadline(None), idempotency: None, request: RequestId("import".into()) }
+}
+
+fn failed(table: &str, error: &Error) -> Failure {
+    let private = error.private.0.as_deref().map(|text| format!(" ({text})")).unwrap_or_default();
+    Failure::Store(format!("`{table}`: {error}{private}"))
+}

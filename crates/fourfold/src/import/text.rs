@@ -1,0 +1,42 @@
+//! The text of an imported model.
+
+use std::fmt::Write as _;
+
+use super::map::{Entity, Mapped, Member};
+
+const RULE: &str = "@@allow(read, create, update, delete, \"admin\" in caller.roles)";
+
+/// A model file with everything that was mapped.
+pub fn text(name: &str, mapped: &Mapped) -> String {
+    let mut text = format!(
+        "// Imported by fourfold. Each entity is for admins alone: widen its rule where others may come in,\n\
+         // such as `@@allow(read, true)` for rows that anyone may read.\n\
+         package {name}.v1\n\n\
+         caller {{\n  id    String?  @claim(\"sub\")\n  roles String[] @claim(\"roles\")\n}}\n"
+    );
+    for entity in &mapped.entities {
+        text.push('\n');
+        write_entity(&mut text, entity);
+    }
+    text
+}
+
+fn write_entity(text: &mut String, entity: &Entity) {
+    let width = |of: fn(&Member) -> &str| entity.members.iter().map(|member| of(member).len()).max().unwrap_or(0);
+    let (names, types) = (width(|member| &member.name), width(|member| &member.ty));
+    let _ = writeln!(text, "entity {} {{", entity.name);
+    for member in &entity.members {
+        let line = format!("  {:names$} {:types$} {}", member.name, member.ty, member.attributes.join(" "));
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    for fields in &entity.uniques {
+        let _ = writeln!(text, "  @@unique({})", fields.join(", "));
+    }
+    for fields in &entity.indexes {
+        let fields: Vec<String> = fields.iter().map(|(name, descends)| format!("{name}{}", if *descends { " desc" } else { "" })).collect();
+        let _ = writeln!(text, "  @@index({})", fields.join(", "));
+    }
+    let _ = writeln!(text, "  @@name(table: {:?})", entity.table);
+    let _ = writeln!(text, "  // to open it to readers: @@allow(read, true)");
+    let _ = writeln!(text, "  {RULE}\n}}");
+}

@@ -1,0 +1,108 @@
+//! Loading a model and its lock, and opening the store that serves it.
+
+use std::fs;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::shim::Lock;
+use fourfold_model::SharedModel;
+use fourfold_server::config::{Config, StoreUrl};
+use fourfold_server::open::ModelFiles;
+use fourfold_store::memory::MemoryStore;
+use fourfold_store::{Maintain, Store};
+
+use crate::failure::Failure;
+
+/// A model that has no errors.
+pub struct Loaded {
+    pub files: ModelFiles,
+    pub model: SharedModel,
+    /// The lock as it should be.
+    pub lock_text: String,
+    /// Whether `fourfold.lock` is that already.
+    pub in_step: bool,
+    /// Warnings, rendered.
+    pub warnings: String,
+}
+
+/// Loads a model file, or the one of a folder.
+pub fn load(path: &Path) -> Result<Loaded, Failure> {
+    let files = ModelFiles::find(path).map_err(Failure::usage)?;
+    let source =
+        fs::read_to_string(&files.model).map_err(|error| Failure::Use(format!("cannot read `{}`: {error}", files.model.display())))?;
+    let locked = match fs::read_to_string(&files.lock) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(Failure::Use(format!("cannot read `{}`: {error}", files.lock.display()))),
+    };
+    let lock = Lock::parse(&locked).map_err(|error| Failure::Model(format!("error: `{}`: {error}", files.lock.display())))?;
+    let name = files.model.display().to_string();
+    let colour = std::io::stderr().is_terminal();
+    let render = |list: &[crate::shim::Diagnostic]| {
+        crate::shim::render_diagnostics(crate::shim::Source { name: &name, text: &source }, list, colour)
+    };
+    match crate::shim::load(&source, &lock) {
+        Ok(loaded) => {
+            let lock_text = loaded.lock.to_text();
+            Ok(Loaded { files, model: Arc::new(loaded.model), in_step: lock_text == locked, lock_text, warnings: render(&loaded.warnings) })
+        }
+        Err(diagnostics) => Err(Failure::Model(render(&diagnostics))),
+    }
+}
+
+impl Loaded {
+    /// Brings `fourfold.lock` into step.
+    pub fn write_lock(&self) -> Result<(), Failure> {
+        if self.in_step {
+            return Ok(());
+        }
+        fs::write(&self.files.lock, &self.lock_text)
+            .map_err(|error| Failure::Failed(format!("cannot write `{}`: {error}", self.files.lock.display())))
+    }
+}
+
+/// A store, and what an engine needs to know of it.
+pub struct Opened {
+    pub store: Arc<dyn Maintain>,
+    pub generation: u32,
+}
+
+impl Opened {
+    /// The store as an engine takes it.
+    pub fn for_engine(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store) as Arc<dyn Store>
+    }
+}
+
+/// Opens the configured store; it is not migrated yet.
+pub async fn open_store(config: &Config, _model: &SharedModel) -> Result<Opened, Failure> {
+    match &config.store {
+        StoreUrl::Memory => Ok(Opened { store: Arc::new(MemoryStore::new()), generation: 1 }),
+        StoreUrl::Sqlite(file) => Err(Failure::Store(format!("`{}`: SQLite is not served by this build yet", file.display()))),
+    }
+}
+
+/// Brings the store to the model; what would lose data is refused by name unless it is allowed.
+pub async fn migrate(opened: &Opened, model: &SharedModel, allow_destructive: bool) -> Result<Vec<String>, Failure> {
+    let migration = opened.store.migration(model).await.map_err(told)?;
+    let lost: Vec<&str> = migration.steps.iter().filter(|step| step.destructive).map(|step| step.title.as_str()).collect();
+    if !lost.is_empty() && !allow_destructive {
+        return Err(Failure::Store(format!(
+            "the store would lose data: {}; `fourfold migrate apply --allow-destructive` does it",
+            lost.join("; ")
+        )));
+    }
+    let titles = migration.steps.iter().map(|step| step.title.clone()).collect();
+    opened.store.migrate(model, migration).await.map_err(told)?;
+    Ok(titles)
+}
+
+/// What a store says is wrong.
+pub fn told(error: fourfold_store::StoreError) -> Failure {
+    let fourfold_store::StoreError::Refused(error) = error;
+    match &error.private.0 {
+        Some(private) => Failure::Store(format!("{error} ({private})")),
+        None => Failure::Store(error.to_string()),
+    }
+}

@@ -1,0 +1,23 @@
+//! The contracts as bytes: functions of the model alone.
+
+use fourfold_model::Model;
+
+/// OpenAPI 3.1, JSON.
+pub fn openapi(model: &Model) -> Vec<u8> {
+    fourfold_rest::openapi(model).into_bytes()
+}
+
+/// GraphQL's schema language.
+pub fn graphql(model: &Model) -> Vec<u8> {
+    fourfold_graphql::sdl(model).into_bytes()
+}
+
+/// A `.proto` file.
+pub fn proto(model: &Model) -> Vec<u8> {
+    fourfold_grpc::proto(model).into_bytes()
+}
+
+/// A serialised `google.protobuf.FileDescriptorSet`, imports first.
+pub fn descriptor(model: &Model) -> Vec<u8> {
+    fourfold_grpc::descriptor_set(model)
+}
