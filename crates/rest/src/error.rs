@@ -80,6 +80,8 @@ pub(crate) fn problem(error: &Error, context: &Context) -> Response<Body> {
     render::write_problem(&mut text, error, &context.request.0);
     let status = StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = response(status, text);
+    // The server's log and metrics read the code from here.
+    response.extensions_mut().insert(error.code);
     let headers = response.headers_mut();
     match error.code {
         ErrorCode::Unauthenticated => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
