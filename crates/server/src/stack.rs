@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use fourfold_op::error::CODES;
 use fourfold_op::{Authenticate, Context, Deadline, Error, ErrorCode, IdempotencyKey, Principal, RequestId};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header};
@@ -296,9 +297,12 @@ fn code_of(answer: &Response<Body>) -> &'static str {
     if let Some(code) = answer.extensions().get::<ErrorCode>() {
         return code.name();
     }
+    if let Some(status) = answer.headers().get("grpc-status").and_then(|status| status.to_str().ok()?.parse::<u8>().ok()) {
+        return CODES.iter().find(|row| row.grpc == status).map_or("ok", |row| row.name);
+    }
     let status = answer.status().as_u16();
     if status < 400 {
         return "ok";
     }
-    fourfold_op::error::CODES.iter().find(|row| row.http == status).map_or("refused", |row| row.name)
+    CODES.iter().find(|row| row.http == status).map_or("refused", |row| row.name)
 }
