@@ -75,13 +75,13 @@ fn order(text: &mut Text, model: &Model, entity: &Entity) {
 
 fn writes(text: &mut Text, model: &Model, entity: &Entity) {
     let name = &entity.name;
-    text.block(Some(&format!("A new `{name}`.")), &format!("input {name}CreateInput"), |text| {
+    text.block(Some(&format!("A new row of `{name}`.")), &format!("input {name}CreateInput"), |text| {
         for field in entity.fields.iter().filter(|field| shown::creatable(field)) {
             given(text, model, field, shown::required(field));
         }
     });
     text.block(
-        Some(&format!("What changes of a `{name}`: what is not given stays, null clears.")),
+        Some(&format!("What changes of a row of `{name}`: what is not given stays, null clears.")),
         &format!("input {name}UpdateInput"),
         |text| {
             for field in shown::updatable(entity) {
@@ -89,7 +89,7 @@ fn writes(text: &mut Text, model: &Model, entity: &Entity) {
             }
         },
     );
-    text.block(Some(&format!("A whole `{name}`.")), &format!("input {name}UpsertInput"), |text| {
+    text.block(Some(&format!("A whole row of `{name}`.")), &format!("input {name}UpsertInput"), |text| {
         for field in shown::replaceable(entity) {
             given(text, model, field, shown::required(field));
         }

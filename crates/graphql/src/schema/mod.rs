@@ -83,21 +83,21 @@ fn list_arguments(entity: &Entity) -> String {
 fn mutations(text: &mut Text, model: &Model) {
     for (_, entity) in shown::entities(model).filter(|(_, entity)| !entity.readonly) {
         let (name, key) = (&entity.name, shown::type_name(model, entity.key_type()));
-        text.member(Some(&format!("Makes a `{name}`.")), &format!("create{name}(input: {name}CreateInput!): {name}Payload"));
+        text.member(Some(&format!("Makes a row of `{name}`.")), &format!("create{name}(input: {name}CreateInput!): {name}Payload"));
         if shown::updatable(entity).next().is_some() {
             text.member(
-                Some(&format!("Changes what is given of a `{name}`; null clears.")),
+                Some(&format!("Changes what is given of a row of `{name}`; null clears.")),
                 &format!("update{name}(id: {key}!, input: {name}UpdateInput!, expectedRevision: Revision): {name}Payload"),
             );
         }
         if shown::replaceable(entity).next().is_some() {
             text.member(
-                Some(&format!("Replaces a `{name}`, or makes it: what is not given gets its default, else null.")),
+                Some(&format!("Replaces a row of `{name}`, or makes it: what is not given gets its default, else null.")),
                 &format!("upsert{name}(id: {key}!, input: {name}UpsertInput!, expectedRevision: Revision): {name}Payload"),
             );
         }
         text.member(
-            Some(&format!("Deletes a `{name}`, and answers what it was.")),
+            Some(&format!("Deletes a row of `{name}`, and answers what it was.")),
             &format!("delete{name}(id: {key}!, expectedRevision: Revision): {name}Payload"),
         );
     }

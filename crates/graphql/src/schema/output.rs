@@ -75,7 +75,7 @@ fn connection(text: &mut Text, name: &str) {
         text.member(Some("Whether more rows match than `totalCount` says."), "totalCapped: Boolean!");
         text.member(Some("The cursor of the snapshot that was read: what happens after it is not on this page."), "cursor: String");
     });
-    text.block(Some(&format!("A `{name}` of a page.")), &format!("type {name}Edge"), |text| {
+    text.block(Some(&format!("A row of `{name}` on a page.")), &format!("type {name}Edge"), |text| {
         text.member(Some("Send it as `after` to go on behind this row."), "cursor: String!");
         text.member(Some("The row."), &format!("node: {name}!"));
     });
@@ -83,7 +83,7 @@ fn connection(text: &mut Text, name: &str) {
 
 fn payload(text: &mut Text, entity: &Entity) {
     let name = &entity.name;
-    text.block(Some(&format!("What a write of a `{name}` came to.")), &format!("type {name}Payload"), |text| {
+    text.block(Some(&format!("What a write of a row of `{name}` came to.")), &format!("type {name}Payload"), |text| {
         text.member(Some("The row, where the caller may read it."), &format!("{}: {name}", shown::one(entity)));
         text.member(Some("The cursor of the commit, where the store can tell it at once."), "cursor: String");
     });

@@ -45,7 +45,7 @@ fn filter(text: &mut Text, schema: &str, name: &str) {
         return;
     }
     text.block(
-        Some(&format!("What must hold of a `{name}`: all that is given. With null, only `isNull` can hold.")),
+        Some(&format!("What must hold of the `{name}`: all that is given. With null, only `isNull` can hold.")),
         &format!("input {name}Filter"),
         |text| {
             operators(text, name);
