@@ -186,7 +186,10 @@ impl Running<'_> {
     }
 
     /// A read that failed as a whole; the path names the field, where it is known which.
-    fn failed(&self, error: Error) -> Reply {
+    fn failed(&self, mut error: Error) -> Reply {
+        for place in error.public.errors.iter_mut().filter(|place| place.pointer == "/page_size") {
+            place.pointer = "/first".to_owned();
+        }
         let places = self.compiled.roots.iter().filter(|entry| place_of(&entry.part).is_some());
         let known = error.public.operation.or_else(|| (places.clone().count() == 1).then_some(0));
         let at = known.and_then(|place| places.clone().find(|entry| place_of(&entry.part) == Some(place)));

@@ -318,3 +318,48 @@ fn the_schema_is_valid_and_says_what_is_nullable() {
     let empty = fourfold_graphql::sdl(&fourfold_model::Model::default());
     assert!(empty.contains("package: String!"));
 }
+
+#[test]
+fn what_a_rule_can_hide_is_nullable() {
+    let mut model = shop::model();
+    let no = fourfold_model::Expr::boolean(fourfold_model::ExprKind::Literal(fourfold_model::Value::Boolean(false)));
+    model.entities[1].fields[2].read_rule = Some(no.clone());
+    model.entities[0].rules[0].expr = no;
+    let sdl = fourfold_graphql::sdl(&model);
+    for line in ["  title: String", "  artist: Artist", "  artistId: Int!"] {
+        assert!(sdl.lines().any(|known| known == line), "no line `{line}`");
+    }
+    model.entities[0].internal = true;
+    let sdl = fourfold_graphql::sdl(&model);
+    assert!(!sdl.contains("Artist:") && !sdl.contains("type Artist"), "an internal entity shows");
+    assert!(sdl.lines().any(|line| line == "  artistId: Int!"));
+}
+
+/// Documents with pieces cut out and put in: each is answered as JSON, none as an error of ours.
+#[tokio::test]
+async fn broken_documents_are_answered() {
+    const BASES: [&str; 3] = [
+        "query($w: AlbumWhere, $f: Int) { albums(where: $w, first: $f, orderBy: [{artist: {name: DESC}}]) { edges { cursor node { ...A } } totalCount } } fragment A on Album { id lines { quantity } songNotes(first: 1) { nodes { text } } }",
+        "mutation { createAlbum(input: {title: \"x\", artistId: 1, lines: [{quantity: 1}], meta: {a: [1, null]}}) { album { id meta } cursor } }",
+        "{ albumsAggregate(groupBy: [{field: playedAt, by: DAY}]) { keys { playedAt } sum { price } count } __schema { types { name } } }",
+    ];
+    const PIECES: [&str; 16] =
+        ["{", "}", "(", ")", "[", "$", "!", "...", "@skip(if: true)", "\"", "\"\"\"", "#", "null", "\u{0}", "1e999", "é"];
+    let shop = filled().await;
+    let mut seed = 7u64;
+    let mut next = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    for round in 0..1_500 {
+        let mut letters: Vec<char> = BASES[round % BASES.len()].chars().collect();
+        for _ in 0..=next(3) {
+            let start = next(letters.len());
+            let end = (start + next(6)).min(letters.len());
+            letters.splice(start..end, PIECES[next(PIECES.len())].chars());
+        }
+        let document: String = letters.into_iter().collect();
+        let answer = shop.ask(&document, json!({"w": {"price": {"gte": "1"}}, "f": next(5) as i64 - 2})).await;
+        assert!(answer.json.is_object() && !answer.text.contains("INTERNAL"), "{document}\n{}", answer.text);
+    }
+}
