@@ -13,9 +13,12 @@ pub struct Entity {
     pub name: String,
     pub table: String,
     pub members: Vec<Member>,
-    pub indexes: Vec<Vec<(String, bool)>>,
+    pub indexes: Vec<Index>,
     pub uniques: Vec<Vec<String>>,
 }
+
+/// Fields, each with whether it descends.
+pub type Index = Vec<(String, bool)>;
 
 /// A line of an entity.
 #[derive(Clone, Debug)]
@@ -209,7 +212,7 @@ impl Mapper<'_> {
         Ok(vec![format!("@length(0..{max})")])
     }
 
-    fn indexes(&mut self) -> (Vec<Vec<(String, bool)>>, Vec<Vec<String>>) {
+    fn indexes(&mut self) -> (Vec<Index>, Vec<Vec<String>>) {
         let (mut indexes, mut uniques) = (Vec::new(), Vec::new());
         let keys: Vec<String> = {
             let mut keys: Vec<&Column> = self.table.columns.iter().filter(|column| column.key > 0).collect();
