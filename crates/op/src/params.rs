@@ -98,6 +98,12 @@ impl<'a> Asking<'a> {
         self.reader.wrong(format!("/{}", json::escape_pointer(parameter)), detail);
     }
 
+    /// Notes that a parameter holds more than a limit allows.
+    fn exceeded(&mut self, parameter: &str, limit: &'static str, value: usize, unit: &'static str) {
+        let pointer = if parameter.is_empty() { String::new() } else { format!("/{}", json::escape_pointer(parameter)) };
+        self.reader.exceeded(pointer, limit, value, unit);
+    }
+
     fn finish(self, operation: Operation, shape: Shape) -> Result<Asked, Error> {
         self.reader.finish()?;
         if self.values.len() > usize::from(u16::MAX) {

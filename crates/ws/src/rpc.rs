@@ -115,6 +115,9 @@ impl Call<'_> {
         let max = self.engine.limits().idempotency_key_max;
         let text: Option<String> = serde_json::from_str(value.get()).ok();
         let fits = |text: &String| (1..=max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if text.as_ref().is_some_and(|text| text.len() > max) {
+            return Err(Error::limit("idempotency_key_max", max, "characters"));
+        }
         let text = text.filter(fits);
         let text = text.ok_or_else(|| Error::invalid_at("/request_id", format!("expected a string of 1 to {max} visible characters")))?;
         self.context.idempotency = Some(IdempotencyKey(text.into()));

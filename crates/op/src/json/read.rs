@@ -29,6 +29,8 @@ pub struct Reader<'a> {
     limits: &'a Limits,
     dialect: Dialect,
     errors: Vec<FieldError>,
+    /// The first limit that was exceeded.
+    exceeded: Option<Error>,
 }
 
 /// Errors beyond these are not listed: a body of nothing but errors must not make a larger answer.
@@ -37,7 +39,7 @@ const ERRORS_MAX: usize = 100;
 impl<'a> Reader<'a> {
     /// A reader of this model's JSON.
     pub fn new(model: &'a Model, limits: &'a Limits, dialect: Dialect) -> Reader<'a> {
-        Reader { model, limits, dialect, errors: Vec::new() }
+        Reader { model, limits, dialect, errors: Vec::new(), exceeded: None }
     }
 
     /// A body as text: UTF-8, not too deep.
@@ -60,6 +62,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Notes that a place holds more than a limit allows: the whole is then `limit_exceeded`.
+    pub fn exceeded(&mut self, pointer: impl Into<String>, limit: &'static str, value: usize, unit: &'static str) {
+        self.wrong(pointer, format!("more than {value} {unit} (limit `{limit}`)"));
+        self.exceeded.get_or_insert_with(|| Error::limit(limit, value, unit));
+    }
+
     /// Whether nothing was wrong so far.
     pub fn is_clean(&self) -> bool {
         self.errors.is_empty()
@@ -76,7 +84,7 @@ impl<'a> Reader<'a> {
             1 => format!("{place}{}", first.detail),
             count => format!("{count} places are wrong; the first: {place}{}", first.detail),
         };
-        let mut error = Error::invalid(message);
+        let mut error = self.exceeded.unwrap_or_else(|| Error::invalid(message));
         error.public.errors = self.errors;
         Err(error)
     }

@@ -64,7 +64,7 @@ impl Asking<'_> {
         if paths.iter().any(String::is_empty) {
             self.wrong(parameter, format!("`{parameter}` has an empty name; expected names with commas between them"));
         } else if parameter == "expand" && paths.len() > paths_max {
-            self.wrong(parameter, format!("more than {paths_max} paths (limit `expand_paths_max`)"));
+            self.exceeded(parameter, "expand_paths_max", paths_max, "paths");
         } else {
             return paths;
         }

@@ -176,7 +176,7 @@ impl Asking<'_> {
     pub(super) fn expression(&mut self, entity: EntityId, text: &str) -> Option<Expr> {
         let bytes_max = self.limits.filter_bytes_max;
         if text.len() > bytes_max {
-            self.wrong("filter", format!("more than {bytes_max} bytes (limit `filter_bytes_max`)"));
+            self.exceeded("filter", "filter_bytes_max", bytes_max, "bytes");
             return None;
         }
         let parsed = self.parse_expression(entity, text);

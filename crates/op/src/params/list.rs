@@ -105,7 +105,7 @@ impl Asking<'_> {
     pub(super) fn filter(&mut self, entity: EntityId, terms: &[(&str, Vec<&str>)], expression: Option<&str>) -> Option<Expr> {
         let terms_max = self.limits.filter_terms_max;
         if terms.len() > terms_max {
-            self.wrong("", format!("more than {terms_max} filter parameters (limit `filter_terms_max`)"));
+            self.exceeded("", "filter_terms_max", terms_max, "filter parameters");
             return None;
         }
         let mut parts: Vec<Expr> = terms.iter().filter_map(|(name, values)| self.term(entity, name, values)).collect();
@@ -146,7 +146,7 @@ impl Asking<'_> {
         let keys: Vec<&str> = text.split(',').map(str::trim).collect();
         let keys_max = self.limits.order_keys_max;
         if keys.len() > keys_max {
-            self.wrong("order_by", format!("more than {keys_max} keys (limit `order_keys_max`)"));
+            self.exceeded("order_by", "order_keys_max", keys_max, "keys");
             return Vec::new();
         }
         let mut order: Vec<OrderBy> = Vec::new();
