@@ -29,7 +29,7 @@ impl Connect {
             "list" => (format!("List{plural}"), list(ask)),
             "create" => (format!("Create{}", entity.name), object!({ (entity.snake.as_str()): row(ask, false) })),
             "update" => (format!("Update{}", entity.name), update(ask)),
-            "upsert" => (format!("Upsert{}", entity.name), object!({ (entity.snake.as_str()): row(ask, true), "allow_missing": true })),
+            "upsert" => (format!("Upsert{}", entity.name), object!({ (entity.snake.as_str()): row(ask, true) })),
             "delete" => (format!("Delete{}", entity.name), object!({ "id": ask.body["key"] })),
             other => panic!("gRPC is not asked to `{other}`"),
         };

@@ -57,7 +57,8 @@ impl Rest {
 /// What is written; at create with the key where one is given.
 fn body(ask: &Ask<'_>) -> Vec<u8> {
     if let Some(raw) = ask.body.get("raw") {
-        return crate::client::plain(raw).into_bytes();
+        // A file need not hold a megabyte to ask for one.
+        return crate::client::plain(raw).replace("@BIG@", &"x".repeat(1 << 20)).into_bytes();
     }
     let mut data = ask.data();
     if let ("create", Some(key)) = (ask.verb.as_str(), ask.body.get("key")) {
