@@ -263,6 +263,9 @@ impl Reading<'_> {
         if let (true, Json::String(text)) = (by_text, json) {
             return parse_text(self.model, base, text).map_err(|detail| Error::invalid_at(pointer, detail));
         }
+        if let Some(value) = plain(base, json) {
+            return Ok(value);
+        }
         let mut reader = Reader::new(self.model, self.limits, Dialect::Plain);
         let value = reader.value(Type { base, nullable: true, list: false }, &json.to_string(), pointer);
         reader.finish()?;
@@ -287,5 +290,15 @@ impl Reading<'_> {
             row.set(id, self.typed(field.ty.base, field.ty.list, value, &format!("{pointer}/{}", escape_pointer(&field.name)))?);
         }
         Ok(row)
+    }
+}
+
+/// Numbers and booleans as most requests have them; the rest is read from its text, with its own messages.
+fn plain(base: Base, json: &Json) -> Option<Value> {
+    match (base, json) {
+        (Base::Boolean, Json::Bool(value)) => Some(Value::Boolean(*value)),
+        (Base::Int, Json::Number(number)) => number.as_i64().filter(|number| i32::try_from(*number).is_ok()).map(Value::Int),
+        (Base::Float, Json::Number(number)) => number.as_f64().filter(|number| number.is_finite()).map(Value::Float),
+        _ => None,
     }
 }
