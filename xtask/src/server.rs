@@ -30,7 +30,7 @@ impl Server {
         std::fs::create_dir_all(&data).map_err(|error| format!("{}: {error}", data.display()))?;
         let log = std::fs::File::create(home.join("server.log")).map_err(|error| format!("server.log: {error}"))?;
         let mut command = Command::new(workspace.binary());
-        command.arg("dev").arg(model).args(["--listen", "127.0.0.1:0", "--data"]).arg(&data);
+        command.arg("dev").arg(model).args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data"]).arg(&data);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().map_err(|error| format!("{}: {error}", workspace.binary().display()))?;
         let lines = reader(&mut child);
