@@ -7,6 +7,7 @@ pub mod cursor;
 pub mod error;
 pub mod event;
 pub mod json;
+pub mod lift;
 pub mod limits;
 pub mod operation;
 pub mod outcome;

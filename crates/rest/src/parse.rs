@@ -94,7 +94,13 @@ pub(crate) fn minimal(headers: &HeaderMap) -> bool {
 
 /// Refuses a reader who does not take JSON.
 pub(crate) fn accepts_json(headers: &HeaderMap) -> Result<(), Refusal> {
-    let mut ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')).peekable();
+    let mut ranges = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','))
+        .filter(|range| !range.trim().is_empty())
+        .peekable();
     if ranges.peek().is_none() {
         return Ok(());
     }
