@@ -8,9 +8,10 @@ use std::sync::Arc;
 use crate::shim::Lock;
 use fourfold_model::SharedModel;
 use fourfold_server::config::{Config, StoreUrl};
-use fourfold_server::open::ModelFiles;
+use fourfold_server::open::{ModelFiles, data_folder};
 use fourfold_store::memory::MemoryStore;
 use fourfold_store::{Maintain, Store};
+use fourfold_store_sqlite::{Files, SqliteStore};
 
 use crate::failure::Failure;
 
@@ -65,7 +66,7 @@ impl Loaded {
 /// A store, and what an engine needs to know of it.
 pub struct Opened {
     pub store: Arc<dyn Maintain>,
-    pub generation: u32,
+    sqlite: Option<Arc<SqliteStore>>,
 }
 
 impl Opened {
@@ -73,14 +74,33 @@ impl Opened {
     pub fn for_engine(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store) as Arc<dyn Store>
     }
+
+    /// The model's generation, counted by the store's migrations.
+    pub fn generation(&self) -> u32 {
+        self.sqlite.as_ref().map_or(1, |store| store.generation())
+    }
+
+    /// Resolves when the store cannot go on: the process must end, and recover when it begins again.
+    pub async fn failed(&self) {
+        match &self.sqlite {
+            Some(store) => store.failed().await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
-/// Opens the configured store; it is not migrated yet.
-pub async fn open_store(config: &Config, _model: &SharedModel) -> Result<Opened, Failure> {
-    match &config.store {
-        StoreUrl::Memory => Ok(Opened { store: Arc::new(MemoryStore::new()), generation: 1 }),
-        StoreUrl::Sqlite(file) => Err(Failure::Store(format!("`{}`: SQLite is not served by this build yet", file.display()))),
-    }
+/// Opens the configured store in its folder; it is not migrated yet.
+pub fn open_store(config: &Config) -> Result<Opened, Failure> {
+    data_folder(&config.data).map_err(Failure::store)?;
+    let file = match &config.store {
+        StoreUrl::Memory => return Ok(Opened { store: Arc::new(MemoryStore::new()), sqlite: None }),
+        StoreUrl::Sqlite(file) => file,
+    };
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    data_folder(folder).map_err(Failure::store)?;
+    let files = Files { database: file.clone(), ..Files::in_folder(folder) };
+    let store = SqliteStore::open(files).map_err(|error| told(fourfold_store::StoreError::Refused(error)))?;
+    Ok(Opened { store: Arc::clone(&store) as Arc<dyn Maintain>, sqlite: Some(store) })
 }
 
 /// Brings the store to the model; what would lose data is refused by name unless it is allowed.

@@ -1,8 +1,8 @@
 //! What a server is opened from: the model's files, the data folder, the store.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Where a model's files are.
@@ -50,35 +50,16 @@ fn in_folder(folder: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// The data folder, held by this process alone until it is dropped.
-#[derive(Debug)]
-pub struct Folder {
-    path: PathBuf,
-    _lock: File,
-}
-
-impl Folder {
-    /// Makes the folder where it is missing, for its owner alone, and takes it.
-    ///
-    /// # Errors
-    /// It cannot be made, or another process has it.
-    pub fn take(path: &Path) -> io::Result<Folder> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join("lock"))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Folder { path: path.to_path_buf(), _lock: file }),
-            Err(TryLockError::WouldBlock) => Err(io::Error::new(
-                io::ErrorKind::ResourceBusy,
-                format!("another fourfold uses the data folder `{}`; stop it, or name another folder with `--data`", path.display()),
-            )),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
+/// Makes the data folder where it is missing, for its owner alone. The store in it holds the lock.
+///
+/// # Errors
+/// It cannot be made.
+pub fn data_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot make the data folder `{}`: {error}", path.display())))
 }
 
 #[cfg(test)]
@@ -91,15 +72,6 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("fourfold-open-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         folder
-    }
-
-    #[test]
-    fn a_folder_is_taken_once() {
-        let path = folder("once").join(".fourfold");
-        let first = Folder::take(&path).unwrap();
-        assert!(Folder::take(&path).unwrap_err().to_string().contains("another fourfold uses"));
-        drop(first);
-        Folder::take(&path).unwrap();
     }
 
     #[test]

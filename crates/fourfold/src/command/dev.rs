@@ -9,7 +9,6 @@ use fourfold_model::Model;
 use fourfold_server::auth::DevKey;
 use fourfold_server::config::Config;
 use fourfold_server::drain::Running;
-use fourfold_server::open::Folder;
 use fourfold_server::stack::{Faces, Shown};
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
@@ -42,9 +41,8 @@ struct Session<'a> {
 }
 
 async fn dev(path: &Path, loaded: Loaded, config: &Config) -> Result<(), Failure> {
-    let folder = Folder::take(&config.data).map_err(Failure::store)?;
-    let key = DevKey::open(folder.path()).map_err(Failure::failed)?;
-    let opened = load::open_store(config, &loaded.model).await?;
+    let opened = load::open_store(config)?;
+    let key = DevKey::open(&config.data).map_err(Failure::failed)?;
     let session = Session { path, config, opened, key };
     eprint!("{}", loaded.warnings);
     loaded.write_lock()?;
@@ -61,6 +59,7 @@ async fn dev(path: &Path, loaded: Loaded, config: &Config) -> Result<(), Failure
     loop {
         tokio::select! {
             result = &mut ended => { result?; break; }
+            () = session.opened.failed() => return Err(Failure::Store("a commit failed and its outcome is not known; begin again to recover".into())),
             Some(()) = changes.recv() => session.reload(&running).await,
         }
     }
@@ -71,7 +70,7 @@ async fn dev(path: &Path, loaded: Loaded, config: &Config) -> Result<(), Failure
 impl Session<'_> {
     fn faces(&self, loaded: &Loaded) -> Result<Arc<Faces>, Failure> {
         let auth = auth(&loaded.model, self.config, Some(&self.key))?;
-        let engine = Engine::new(self.opened.for_engine(), Arc::clone(&loaded.model), self.opened.generation, self.config.limits.clone());
+        let engine = Engine::new(self.opened.for_engine(), Arc::clone(&loaded.model), self.opened.generation(), self.config.limits.clone());
         Ok(Faces::new(engine, auth, Shown { visibility: self.config.visibility, dev: true }))
     }
 

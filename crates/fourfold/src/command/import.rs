@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use comfy_table::{CellAlignment, Table, presets};
-use fourfold_server::open::{Folder, ModelFiles};
+use fourfold_server::open::ModelFiles;
 
 use super::serve::runtime;
 use crate::failure::Failure;
@@ -61,8 +61,7 @@ fn package(file: &Path) -> String {
 
 async fn copy(loaded: &Loaded, source: &import::introspect::Source) -> Result<Copied, Failure> {
     let config = SettingFlags::default().config(loaded.files.folder())?;
-    let _folder = Folder::take(&config.data).map_err(Failure::store)?;
-    let opened = load::open_store(&config, &loaded.model).await?;
+    let opened = load::open_store(&config)?;
     load::migrate(&opened, &loaded.model, false).await?;
     let copied = import::copy(&opened, &loaded.model, source).await;
     opened.store.close().await;

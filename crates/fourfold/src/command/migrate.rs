@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use fourfold_server::open::Folder;
 
 use crate::command::serve::runtime;
 use crate::failure::Failure;
@@ -43,8 +42,7 @@ pub fn run(what: &What) -> Result<(), Failure> {
 async fn plan(path: &Path, settings: &SettingFlags) -> Result<(), Failure> {
     let loaded = load::load(path)?;
     let config = settings.config(loaded.files.folder())?;
-    let _folder = Folder::take(&config.data).map_err(Failure::store)?;
-    let opened = load::open_store(&config, &loaded.model).await?;
+    let opened = load::open_store(&config)?;
     let migration = opened.store.migration(&loaded.model).await.map_err(told)?;
     for step in &migration.steps {
         println!("{}{}", step.title, if step.destructive { "  (loses data)" } else { "" });
@@ -60,8 +58,7 @@ async fn plan(path: &Path, settings: &SettingFlags) -> Result<(), Failure> {
 async fn apply(path: &Path, allow_destructive: bool, settings: &SettingFlags) -> Result<(), Failure> {
     let loaded = load::load(path)?;
     let config = settings.config(loaded.files.folder())?;
-    let _folder = Folder::take(&config.data).map_err(Failure::store)?;
-    let opened = load::open_store(&config, &loaded.model).await?;
+    let opened = load::open_store(&config)?;
     let titles = load::migrate(&opened, &loaded.model, allow_destructive).await?;
     titles.iter().for_each(|title| println!("{title}"));
     println!("{} steps done", titles.len());

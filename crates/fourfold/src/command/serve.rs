@@ -9,7 +9,6 @@ use fourfold_model::{Model, SharedModel};
 use fourfold_server::auth::{Auth, DevKey};
 use fourfold_server::config::Config;
 use fourfold_server::drain::Running;
-use fourfold_server::open::Folder;
 use fourfold_server::stack::{Faces, Shown};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,19 +33,21 @@ pub fn run(path: &Path, settings: &SettingFlags) -> Result<(), Failure> {
 }
 
 async fn serve(model: &SharedModel, config: &Config, auth: Arc<Auth>) -> Result<(), Failure> {
-    let folder = Folder::take(&config.data).map_err(Failure::store)?;
-    let opened = load::open_store(config, model).await?;
+    let opened = load::open_store(config)?;
     load::migrate(&opened, model, false).await?;
-    let engine = Engine::new(opened.for_engine(), Arc::clone(model), opened.generation, config.limits.clone());
+    let engine = Engine::new(opened.for_engine(), Arc::clone(model), opened.generation(), config.limits.clone());
     let faces = Faces::new(engine, auth, Shown { visibility: config.visibility, dev: false });
-    let key = DevKey::open(folder.path()).map_err(Failure::failed)?;
+    let key = DevKey::open(&config.data).map_err(Failure::failed)?;
     let running = Running::start(config, faces, false, key.bytes()).await.map_err(Failure::failed)?;
     println!("serving {} on {}", model.package.name, url(config, running.address()));
     if let Some(admin) = running.admin_address() {
         println!("metrics on http://{admin}/metrics");
     }
     unserved(model, config).iter().for_each(|what| println!("not served yet: {what}"));
-    ended().await?;
+    tokio::select! {
+        result = ended() => result?,
+        () = opened.failed() => return Err(Failure::Store("a commit failed and its outcome is not known; begin again to recover".into())),
+    }
     running.drain().await;
     Ok(())
 }

@@ -84,7 +84,7 @@ struct Load<'a> {
 pub async fn copy(opened: &Opened, model: &SharedModel, source: &Source) -> Result<Copied, Failure> {
     let begun = Instant::now();
     let opened_model: SharedModel = Arc::new(open_to_all(model));
-    let engine = Engine::new(opened.for_engine(), opened_model, opened.generation, Limits::default());
+    let engine = Engine::new(opened.for_engine(), opened_model, opened.generation(), Limits::default());
     let total = source.tables.iter().map(|table| table.rows).sum();
     let bar = progress(total);
     let (mut refused, mut loads) = (Vec::new(), Vec::new());
