@@ -86,12 +86,12 @@ pub(crate) struct Inner {
     pub(crate) moved: watch::Sender<u64>,
     pub(crate) poisoned: AtomicBool,
     pub(crate) failed: Notify,
-    closed: AtomicBool,
+    pub(crate) closed: AtomicBool,
     pub(crate) readers: Readers,
     heavy: Semaphore,
     /// What the state file says.
     written: Mutex<u64>,
-    _lock: File,
+    lock: File,
 }
 
 impl SqliteStore {
@@ -134,7 +134,7 @@ impl SqliteStore {
             readers,
             written: Mutex::new(u64::MAX),
             files,
-            _lock: lock,
+            lock,
         });
         inner.write_state();
         let (queue, received) = mpsc::channel(QUEUE_MAX);
@@ -143,7 +143,7 @@ impl SqliteStore {
         let weak = Arc::downgrade(&inner);
         let threads = spawn("sqlite-writer", Box::new(move || writer.run(received)))
             .and_then(|_| spawn("sqlite-keeper", Box::new(move || keep(&weak))));
-        threads.map_err(|error| Error::internal(error))?;
+        threads.map_err(Error::internal)?;
         Ok(Arc::new(SqliteStore { inner, queue }))
     }
 
@@ -252,6 +252,12 @@ impl Inner {
         if self.closed.load(Ordering::Acquire) { Err(unavailable("the store is closed")) } else { Ok(()) }
     }
 
+    /// Lets another opening have the files; the threads may end a little later.
+    pub(crate) fn unlock(&self) {
+        // The file's end unlocks it in any case.
+        let _ = self.lock.unlock();
+    }
+
     pub(crate) fn write_state(&self) {
         let position = *self.moved.borrow();
         let mut written = self.written.lock();
@@ -339,7 +345,7 @@ async fn read_blocking(inner: Arc<Inner>, plans: Vec<ReadPlan>, deadline: Deadli
         })
     });
     let guard = Leave(told.await.ok());
-    let answer = task.await.map_err(|error| Error::internal(error))?;
+    let answer = task.await.map_err(Error::internal)?;
     // It has ended, so there is nothing to leave.
     let mut guard = guard;
     guard.0 = None;

@@ -78,6 +78,8 @@ impl Writer {
         // A checkpoint that fails leaves the log to the next opening.
         let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
         self.inner.write_state();
+        self.inner.closed.store(true, Ordering::Release);
+        self.inner.unlock();
     }
 
     /// One transaction; a message that is no commit ends it and is given back.
