@@ -22,22 +22,28 @@ impl Connect {
     }
 
     async fn call(&self, ask: &Ask<'_>) -> Answer {
-        let entity = ask.of();
-        let plural = upper(&camel(&entity.plural));
-        let (method, body) = match ask.verb.as_str() {
-            "get" => (format!("Get{}", entity.name), object!({ "id": ask.body["key"] })),
-            "list" => (format!("List{plural}"), list(ask)),
-            "create" => (format!("Create{}", entity.name), object!({ (entity.snake.as_str()): row(ask, false) })),
-            "update" => (format!("Update{}", entity.name), update(ask)),
-            "upsert" => (format!("Upsert{}", entity.name), object!({ (entity.snake.as_str()): row(ask, true) })),
-            "delete" => (format!("Delete{}", entity.name), object!({ "id": ask.body["key"] })),
-            other => panic!("gRPC is not asked to `{other}`"),
-        };
-        let body = conditioned(ask, body);
-        let uri = format!("http://{}/{}.{}Service/{method}", self.address, ask.model.package.name, entity.name);
-        let request = request(ask, "POST", uri).header("content-type", "application/json").header("connect-protocol-version", "1");
+        let (path, body) = called(ask);
+        let request = request(ask, "POST", format!("http://{}{path}", self.address))
+            .header("content-type", "application/json")
+            .header("connect-protocol-version", "1");
         answer(ask, self.wire.send(request, body.to_string().into()).await)
     }
+}
+
+/// The method's path, and the request in ProtoJSON.
+pub(crate) fn called(ask: &Ask<'_>) -> (String, Value) {
+    let entity = ask.of();
+    let plural = upper(&camel(&entity.plural));
+    let (method, body) = match ask.verb.as_str() {
+        "get" => (format!("Get{}", entity.name), object!({ "id": ask.body["key"] })),
+        "list" => (format!("List{plural}"), list(ask)),
+        "create" => (format!("Create{}", entity.name), object!({ (entity.snake.as_str()): row(ask, false) })),
+        "update" => (format!("Update{}", entity.name), update(ask)),
+        "upsert" => (format!("Upsert{}", entity.name), object!({ (entity.snake.as_str()): row(ask, true) })),
+        "delete" => (format!("Delete{}", entity.name), object!({ "id": ask.body["key"] })),
+        other => panic!("gRPC is not asked to `{other}`"),
+    };
+    (format!("/{}.{}Service/{method}", ask.model.package.name, entity.name), conditioned(ask, body))
 }
 
 /// With the revision that is expected, and the request's id.
@@ -106,8 +112,13 @@ fn answer(ask: &Ask<'_>, answer: HttpAnswer) -> Answer {
     if answer.status >= 400 {
         return Err(refusal(&body, answer.status));
     }
+    Ok(shaped(ask, &body))
+}
+
+/// A message as REST would have it.
+pub(crate) fn shaped(ask: &Ask<'_>, body: &Value) -> Value {
     let entity = ask.of();
-    Ok(match ask.verb.as_str() {
+    match ask.verb.as_str() {
         "list" => {
             let items = body[entity.plural.as_str()].as_array().cloned().unwrap_or_default();
             let mut page = object!({ "items": items.iter().map(|row| neutral(ask, row)).collect::<Vec<_>>() });
@@ -120,13 +131,16 @@ fn answer(ask: &Ask<'_>, answer: HttpAnswer) -> Answer {
             page
         }
         "delete" => Value::Null,
-        _ => neutral(ask, &body),
-    })
+        _ => neutral(ask, body),
+    }
 }
 
 /// A row with its enums as the model names them.
 fn neutral(ask: &Ask<'_>, row: &Value) -> Value {
     let mut row = row.clone();
+    if let Some(revision) = row.get("revision").and_then(Value::as_str).and_then(|text| text.parse::<u64>().ok()) {
+        row["revision"] = Value::from(revision);
+    }
     for field in &ask.of().fields {
         let Some(found) = enum_of(ask.model, field) else { continue };
         if let Some(text) = row.get(field.name.as_str()).and_then(Value::as_str) {

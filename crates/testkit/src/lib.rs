@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test kit fails by panicking")]
 
 pub mod client;
+pub mod framed;
 pub mod graphql;
 pub mod grpc;
 pub mod rest;

@@ -10,7 +10,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::client::{Answer, Ask, Client};
-use crate::{Served, graphql, grpc, rest, websocket};
+use crate::{Served, framed, graphql, grpc, rest, websocket};
 
 /// The verbs of operations.
 const VERBS: [&str; 8] = ["get", "list", "aggregate", "create", "update", "upsert", "delete", "batch"];
@@ -50,6 +50,7 @@ pub fn clients(served: &Served) -> Vec<Box<dyn Client>> {
         Box::new(graphql::GraphQl::new(at)),
         Box::new(grpc::Connect::new(at)),
         Box::new(websocket::WebSocket::new(at)),
+        Box::new(framed::Grpc::new(at)),
     ]
 }
 

@@ -35,6 +35,6 @@ async fn scenarios_hold_over_every_api_on_the_memory_store() {
 fn apis(scenario: &serde_json::Value) -> Vec<String> {
     match scenario["over"].as_array() {
         Some(named) => named.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
-        None => ["rest", "graphql", "connect", "websocket"].map(str::to_owned).to_vec(),
+        None => ["rest", "graphql", "connect", "grpc", "websocket"].map(str::to_owned).to_vec(),
     }
 }
