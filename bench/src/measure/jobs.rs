@@ -132,12 +132,13 @@ fn ours_grpc(
     server: &Server,
     messages: &Messages,
     (service, method): (&'static str, &'static str),
+    token: Option<String>,
     request: impl Fn(u64) -> serde_json::Value + Send + Sync + 'static,
 ) -> Call {
     let url = messages.url(server, service, method);
     let messages = messages.clone();
     let encode = move |number| messages.encode(&format!("{method}Request"), request(number)).unwrap_or_default();
-    Call::Grpc { url: Arc::new(move |_| url.clone()), token: Some(server.token.clone()), make: make(encode) }
+    Call::Grpc { url: Arc::new(move |_| url.clone()), token, make: make(encode) }
 }
 
 fn tonic(method: &'static str, request: impl Fn(u64) -> Vec<u8> + Send + Sync + 'static) -> Option<Target> {
@@ -157,7 +158,8 @@ fn field_one(mut value: u64) -> Vec<u8> {
 }
 
 fn reads(server: &Server, messages: &Messages) -> Vec<Job> {
-    let token = Some(server.token.clone());
+    // Anyone may read tracks, so nobody shows a token, as at the bare server.
+    let token: Option<String> = None;
     let one = |number| format!("/v1/tracks/{}", track(number));
     let hand_one = || Some(Target::Sql(get(|number| format!("/tracks/{}", track(number)), None)));
     let hand_list = || Some(Target::Sql(get(|_| "/tracks".to_owned(), None)));
@@ -175,7 +177,7 @@ fn reads(server: &Server, messages: &Messages) -> Vec<Job> {
         job("get, GraphQL", graphql(by_id, token.clone()), hand_one()),
         job(
             "get, gRPC",
-            ours_grpc(server, messages, ("TrackService", "GetTrack"), |n| json!({"id": track(n)})),
+            ours_grpc(server, messages, ("TrackService", "GetTrack"), None, |n| json!({"id": track(n)})),
             tonic("GetTrack", |n| field_one(track(n))),
         ),
         job("get, WebSocket", ws("tracks.get", |n| json!({"id": track(n)}), token.clone()), hand_one()),
@@ -186,7 +188,7 @@ fn reads(server: &Server, messages: &Messages) -> Vec<Job> {
         job("list of 20, GraphQL", graphql(move |_| list.clone(), token.clone()), hand_list()),
         job(
             "list of 20, gRPC",
-            ours_grpc(server, messages, ("TrackService", "ListTracks"), |_| json!({"page_size": 20})),
+            ours_grpc(server, messages, ("TrackService", "ListTracks"), None, |_| json!({"page_size": 20})),
             tonic("ListTracks", |_| field_one(20)),
         ),
         job("list of 20, WebSocket", ws("tracks.list", |_| json!({"page_size": 20}), token.clone()), hand_list()),
@@ -205,7 +207,13 @@ fn nested(server: &Server, messages: &Messages) -> Vec<Job> {
         job("nested read, REST", get(move |_| rest.clone(), token.clone()), hand()),
         job(
             "nested read, gRPC",
-            ours_grpc(server, messages, ("InvoiceService", "ListInvoices"), move |_| json!({"page_size": 20, "read_mask": mask})),
+            ours_grpc(
+                server,
+                messages,
+                ("InvoiceService", "ListInvoices"),
+                token.clone(),
+                move |_| json!({"page_size": 20, "read_mask": mask}),
+            ),
             hand(),
         ),
         job("nested read, WebSocket", ws("invoices.list", |_| json!({"page_size": 20, "expand": EXPAND}), token), hand()),
@@ -228,7 +236,11 @@ fn creates(server: &Server, messages: &Messages) -> Vec<Job> {
     let jobs = vec![
         job("create, REST", post("/v1/artists", move |_| rest().to_string(), token.clone()), hand(5)),
         job("create, GraphQL", graphql(move |_| json!({"query": mutation, "variables": {"input": graph()}}), token.clone()), hand(6)),
-        job("create, gRPC", ours_grpc(server, messages, ("ArtistService", "CreateArtist"), move |_| json!({"artist": rpc()})), hand(7)),
+        job(
+            "create, gRPC",
+            ours_grpc(server, messages, ("ArtistService", "CreateArtist"), token.clone(), move |_| json!({"artist": rpc()})),
+            hand(7),
+        ),
         job("create, WebSocket", ws("artists.create", move |_| json!({"data": socket()}), token), hand(8)),
     ];
     jobs.into_iter().map(|job| Job { callers: WRITERS, ..job }).collect()
