@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::RwLock;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -43,6 +44,7 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     seconds: Family<ApiLabels, Histogram, fn() -> Histogram>,
+    known: RwLock<Vec<(RequestLabels, Counter, Histogram)>>,
     connections: Gauge<u64, AtomicU64>,
     log_head: Gauge<u64, AtomicU64>,
     log_floor: Gauge<u64, AtomicU64>,
@@ -60,14 +62,25 @@ impl Metrics {
         registry.register("connections", "Connections open now", connections.clone());
         registry.register("log_head_position", "The last event's position", log_head.clone());
         registry.register("log_floor_position", "Cursors below this are too old", log_floor.clone());
-        Arc::new(Metrics { registry, requests, seconds, connections, log_head, log_floor })
+        Arc::new(Metrics { known: RwLock::default(), registry, requests, seconds, connections, log_head, log_floor })
     }
 
     /// Counts one request.
     pub fn request(&self, labels: RequestLabels, seconds: f64) {
+        // The labels are a closed list of constants, so the counters of most requests are soon found without hashing.
+        let known =
+            self.known.read().iter().find(|(known, ..)| *known == labels).map(|(_, requests, times)| (requests.clone(), times.clone()));
+        let (requests, times) = known.unwrap_or_else(|| self.learn(labels));
+        times.observe(seconds);
+        requests.inc();
+    }
+
+    fn learn(&self, labels: RequestLabels) -> (Counter, Histogram) {
         let api = ApiLabels { api: labels.api, operation: labels.operation };
-        self.seconds.get_or_create(&api).observe(seconds);
-        self.requests.get_or_create(&labels).inc();
+        let requests = self.requests.get_or_create_owned(&labels);
+        let times = self.seconds.get_or_create_owned(&api);
+        self.known.write().push((labels, requests.clone(), times.clone()));
+        (requests, times)
     }
 
     /// Notes the state of the server, before it is shown.
