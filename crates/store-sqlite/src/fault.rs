@@ -9,6 +9,11 @@ pub fn acknowledge_before_commit() -> bool {
     planted("acknowledge-before-commit")
 }
 
+/// A commit's frames are in the kernel within microseconds: a killed process would lose nothing but for this pause.
+pub fn pause() {
+    std::thread::sleep(std::time::Duration::from_millis(20));
+}
+
 /// Lets the disk keep what it likes.
 pub fn synchronous_off() -> bool {
     planted("synchronous-off")

@@ -175,7 +175,13 @@ impl Writer {
             return self.give_up(answers, &error, before);
         }
         #[cfg(feature = "planted-faults")]
-        let answers = if crate::fault::acknowledge_before_commit() { self.publish(answers) } else { answers };
+        let answers = if crate::fault::acknowledge_before_commit() {
+            let none = self.publish(answers);
+            crate::fault::pause();
+            none
+        } else {
+            answers
+        };
         if let Err(error) = self.execute("COMMIT") {
             // SQLite may bring these rows back after a crash, so nobody is told that they are not there.
             self.poison();

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
+use fourfold_model::expr::Compare;
+use fourfold_model::{Base, Value};
 use fourfold_op::{ErrorCode, Limits};
 use fourfold_store::conformance::World;
 use fourfold_store::conformance::fixture::{self, ITEM};
-use fourfold_store::conformance::world::{admin, id};
+use fourfold_store::conformance::world::{admin, create, id, list};
 use fourfold_store::{Entities, Maintain, Store};
 use fourfold_store_sqlite::{Files, SqliteStore};
 
@@ -165,4 +167,19 @@ fn run_and_kill(folder: &Path, after: Duration) -> Vec<u16> {
     child.kill().unwrap();
     child.wait().unwrap();
     reader.join().unwrap()
+}
+
+#[tokio::test]
+async fn a_read_that_outlasts_its_thread_is_answered_all_the_same() {
+    let folder = Folder::new("long");
+    let (_store, world) = open(&folder.0).await;
+    for batch in 0..10u16 {
+        let asks =
+            (0..900).map(|n| create(ITEM, Some(id(batch * 900 + n)), vec![(fixture::item::TITLE, Value::text(format!("title {n}")))]));
+        world.commit_with(&admin(), asks.collect(), false, vec![]).await.unwrap();
+    }
+    let title = fixture::column(fixture::item::TITLE, Base::String);
+    let filter = fixture::compare(Compare::Equal, title, fixture::literal(Value::text("title 899"), Base::String));
+    let (page, _) = world.page(&admin(), ITEM, list(Some(filter)), vec![], &[]).await;
+    assert_eq!(page.items.len(), 10);
 }
