@@ -145,3 +145,28 @@ fn settings_that_make_no_key_are_refused() {
     assert!(fails(AuthSettings { algorithms: vec!["RS256".into()], ..settings("alg") }).contains("names `RS256`"));
     assert!(fails(AuthSettings { public_key_file: Some("x".into()), ..settings("two") }).contains("cannot both be set"));
 }
+
+#[test]
+fn a_public_key_file_verifies_rs256() {
+    use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+    use aws_lc_rs::rsa::{KeyPair, KeySize};
+    use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+    let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let der: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+    let file = folder("rsa").join("key.pem");
+    std::fs::write(&file, format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der.as_ref()))).unwrap();
+    let settings = AuthSettings { hs256_secret_file: None, public_key_file: Some(file), ..settings("rsa2") };
+    let auth = Auth::new(model(), settings.trusted_key().unwrap(), None, true);
+    let payload = json!({"iss": "https://id.example", "aud": "shop", "sub": "7", "exp": now_s() + 600});
+    let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#), URL_SAFE_NO_PAD.encode(payload.to_string()));
+    let mut signature = vec![0; pair.public_modulus_len()];
+    pair.sign(&RSA_PKCS1_SHA256, &aws_lc_rs::rand::SystemRandom::new(), signed.as_bytes(), &mut signature).unwrap();
+    let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(&signature));
+    assert_eq!(&*auth.authenticate(Some(&token)).unwrap().principal.subject, "7");
+    // An HMAC made with the public key is not taken for a signature.
+    let confused = sign(&String::from_utf8_lossy(der.as_ref()), &Header::new(Algorithm::HS256), json!({}));
+    assert_eq!(refusal(&auth, &confused), "unauthenticated: the token's algorithm is not the configured one");
+}
