@@ -1,6 +1,6 @@
 //! gRPC, gRPC-Web and Connect over the engine (`SPEC` §4).
 //!
-//! It knows no store and no rules. A request is read by the tables of [`schema::parameters`], becomes an operation of the engine, and
+//! It knows no store and no rules. A request is read by the tables of `schema::parameters`, becomes an operation of the engine, and
 //! its outcome is written as messages by lock numbers (or ProtoJSON). The contract ([`proto`], [`descriptor_set`]) is a function of the
 //! model alone, made from the same tables. Read `schema.rs`, then `face.rs`; the protocols themselves are in `transport.rs`.
 

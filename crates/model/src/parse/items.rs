@@ -335,8 +335,7 @@ impl Parser<'_> {
         while !self.take("}") {
             let name = self.word("a member, as in `id: \"…\"`")?;
             self.expect(":")?;
-            let value =
-                if self.is("{") { ObjectValue::Object(self.object_within(depth + 1)?) } else { ObjectValue::Expr(self.expr()?) };
+            let value = if self.is("{") { ObjectValue::Object(self.object_within(depth + 1)?) } else { ObjectValue::Expr(self.expr()?) };
             members.push((name, value));
             self.take(",");
         }

@@ -61,7 +61,14 @@ impl Typing<'_, '_> {
     }
 
     /// The operands of a function: `f(a, b)` or `a.f(b)`.
-    fn operands<'n>(&mut self, target: Option<&'n Node>, name: &Word, args: &'n [Node], count: usize, span: &Span) -> Option<Vec<&'n Node>> {
+    fn operands<'n>(
+        &mut self,
+        target: Option<&'n Node>,
+        name: &Word,
+        args: &'n [Node],
+        count: usize,
+        span: &Span,
+    ) -> Option<Vec<&'n Node>> {
         let operands: Vec<&Node> = target.into_iter().chain(args).collect();
         if operands.len() == count {
             return Some(operands);

@@ -112,7 +112,11 @@ impl Typing<'_, '_> {
         if ty.list {
             let found = self.type_text(expr.ty);
             if !expr.ty.list {
-                return self.error(span, format!("this is {found}"), format!("expected a list of {}", base_name(self.place.model, ty.base)));
+                return self.error(
+                    span,
+                    format!("this is {found}"),
+                    format!("expected a list of {}", base_name(self.place.model, ty.base)),
+                );
             }
             let list = self.list_as(expr, ty.base, span)?;
             return if list.ty.base == Some(ty.base) { Some(list) } else { self.mismatch(list.ty, ty.base, span) };
@@ -162,7 +166,9 @@ impl Typing<'_, '_> {
             (Value::Int(n), Base::Int | Base::BigInt) => Some(Value::Int(*n)),
             (Value::Int(n), Base::Float) => to_float(&n.to_string()),
             (Value::Decimal(decimal), Base::Float) => to_float(&decimal.to_string()),
-            (Value::Int(n), Base::Decimal { precision, scale }) => self.decimal(Decimal { unscaled: *n, scale: 0 }, precision, scale, span)?,
+            (Value::Int(n), Base::Decimal { precision, scale }) => {
+                self.decimal(Decimal { unscaled: *n, scale: 0 }, precision, scale, span)?
+            }
             (Value::Decimal(decimal), Base::Decimal { precision, scale }) => self.decimal(*decimal, precision, scale, span)?,
             (Value::Text(text), Base::Enum(id)) => return self.enum_value(text, id, span),
             (Value::Text(text), base) => return self.text_as(text, base, span),
@@ -193,9 +199,10 @@ impl Typing<'_, '_> {
         let (value, form) = match base {
             Base::Uuid => (literal::uuid(text).map(Value::Uuid), "a Uuid, as in `\"018f2e8a-0000-7000-8000-000000000000\"`"),
             Base::Date => (literal::date(text).map(Value::Date), "a Date, as in `\"2026-11-22\"`"),
-            Base::DateTime => {
-                (literal::date_time(text).map(Value::DateTime), "a DateTime, as in `\"2026-11-22T10:00:00Z\"`, with at most 6 digits of a second")
-            }
+            Base::DateTime => (
+                literal::date_time(text).map(Value::DateTime),
+                "a DateTime, as in `\"2026-11-22T10:00:00Z\"`, with at most 6 digits of a second",
+            ),
             Base::Json => (json(text), "the text of one JSON value"),
             _ => return self.mismatch(ExprType::one(Base::String), base, span),
         };
@@ -274,7 +281,9 @@ pub(super) fn widest(a: Base, b: Base) -> Option<Base> {
     match (a, b) {
         (a, b) if a == b => Some(a),
         (Base::Int, Base::BigInt) | (Base::BigInt, Base::Int) => Some(Base::BigInt),
-        (Base::Int | Base::BigInt, Base::Decimal { scale, .. }) | (Base::Decimal { scale, .. }, Base::Int | Base::BigInt) => Some(decimal(scale)),
+        (Base::Int | Base::BigInt, Base::Decimal { scale, .. }) | (Base::Decimal { scale, .. }, Base::Int | Base::BigInt) => {
+            Some(decimal(scale))
+        }
         (Base::Decimal { scale: a, .. }, Base::Decimal { scale: b, .. }) => Some(decimal(a.max(b))),
         _ => None,
     }

@@ -7,8 +7,6 @@ mod folds;
 mod literals;
 mod operators;
 mod paths;
-#[cfg(test)]
-mod tests;
 
 use smol_str::SmolStr;
 

@@ -81,7 +81,11 @@ impl Typing<'_, '_> {
             _ if from == to => Some((a, b)),
             _ => {
                 let (found, expected) = (base_name(self.place.model, to), base_name(self.place.model, from));
-                self.error(&right.span, format!("{expected} is compared with {found}"), format!("this is of type {found}, expected {expected}"))
+                self.error(
+                    &right.span,
+                    format!("{expected} is compared with {found}"),
+                    format!("this is of type {found}, expected {expected}"),
+                )
             }
         }
     }
@@ -155,7 +159,11 @@ impl Typing<'_, '_> {
         let (from, to) = (a.ty.base?, b.ty.base?);
         let Some(base) = self.result(by, from, to, span)? else {
             let (a, b) = (base_name(self.place.model, from), base_name(self.place.model, to));
-            return self.error(span, format!("no arithmetic between {a} and {b}"), "Int widens to BigInt and Decimal; nothing else converts");
+            return self.error(
+                span,
+                format!("no arithmetic between {a} and {b}"),
+                "Int widens to BigInt and Decimal; nothing else converts",
+            );
         };
         let adds = matches!(by, Arithmetic::Add | Arithmetic::Subtract);
         let (a, b) = if adds { (self.widen(a, base), self.widen(b, base)) } else { (a, b) };
@@ -188,7 +196,9 @@ impl Typing<'_, '_> {
                 (Base::Decimal { scale: a, .. }, Base::Decimal { scale: b, .. }) if a + b > super::literals::DIGITS_MAX => {
                     self.error(span, format!("this product has {} digits after the point", a + b), "expected at most 18")
                 }
-                (Base::Decimal { scale: a, .. }, Base::Decimal { scale: b, .. }) => Some(Some(Base::Decimal { precision: 18, scale: a + b })),
+                (Base::Decimal { scale: a, .. }, Base::Decimal { scale: b, .. }) => {
+                    Some(Some(Base::Decimal { precision: 18, scale: a + b }))
+                }
                 _ => Some(widest(a, b)),
             },
             _ => Some(widest(a, b)),

@@ -231,7 +231,8 @@ impl Typing<'_, '_> {
             return self.parameter(param, Scope::Channel, 0, &word.span);
         }
         let message = format!("unknown parameter `{}` of the channel", word.text);
-        self.diagnostics.push(Diagnostic::error(word.span.clone(), message, format!("expected `{}`", param.name)).suggest(Some(&param.name)));
+        self.diagnostics
+            .push(Diagnostic::error(word.span.clone(), message, format!("expected `{}`", param.name)).suggest(Some(&param.name)));
         None
     }
 }

@@ -183,8 +183,11 @@ impl Asking<'_> {
         parsed.map_err(|detail| self.wrong("filter", detail)).ok()
     }
 
-    fn parse_expression(&mut self, _entity: EntityId, _text: &str) -> Result<Expr, String> {
-        Err("`filter=` is not read yet".to_owned())
+    fn parse_expression(&mut self, entity: EntityId, text: &str) -> Result<Expr, String> {
+        let expr = fourfold_model::filter(self.model, entity, text).map_err(|error| error.message)?;
+        let model = self.model;
+        crate::lift::check_visible(model, entity, &expr, &|of| !model.entity(of).internal)?;
+        Ok(crate::lift::lift(expr, &mut |value| self.lift(value)))
     }
 }
 

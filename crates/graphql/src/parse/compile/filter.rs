@@ -30,11 +30,25 @@ impl<'a> Compiler<'a> {
     }
 
     /// The argument `filter`: the model's own expression language.
-    pub(super) fn text_filter(&mut self, _entity: EntityId, text: &str) -> Result<Option<Expr>, Fault> {
+    pub(super) fn text_filter(&mut self, entity: EntityId, text: &str) -> Result<Option<Expr>, Fault> {
         if text.trim().is_empty() {
             return Ok(None);
         }
-        Err(Error::new(fourfold_op::ErrorCode::Unimplemented, "`filter` is not served yet; use `where`").into())
+        let model = self.reading.model;
+        let expr = fourfold_model::filter(model, entity, text).map_err(|error| Fault::invalid(error.message))?;
+        let shows = |of: EntityId| !model.entity(of).internal && model.entity(of).expose.graphql;
+        fourfold_op::lift::check_visible(model, entity, &expr, &shows).map_err(Fault::invalid)?;
+        let mut failed = None;
+        let lifted = fourfold_op::lift::lift(expr, &mut |value| {
+            self.constant(value).unwrap_or_else(|fault| {
+                failed = Some(fault);
+                fourfold_op::Operand(0)
+            })
+        });
+        match failed {
+            Some(fault) => Err(fault),
+            None => Ok(Some(lifted)),
+        }
     }
 
     fn all_of(&mut self, at: &At, input: &Input<'a>) -> Result<Vec<Expr>, Fault> {

@@ -35,7 +35,7 @@ impl<'a> Compiler<'a> {
         Ok((list, PageShape { members, after }, reads))
     }
 
-    fn constant(&mut self, value: Value) -> Result<Operand, Fault> {
+    pub(super) fn constant(&mut self, value: Value) -> Result<Operand, Fault> {
         self.slots.push(Slot::Constant(value));
         u16::try_from(self.slots.len() - 1).map(Operand).map_err(|_| Error::limit("graphql_values_max", 4_096, "values").into())
     }
