@@ -199,7 +199,7 @@ async fn random_requests_are_answered_without_a_fault() {
     let mut dice = Dice(0x5eed_0001);
     let mut fine = 0;
     for round in 0..rounds {
-        let (path, well_formed) = (dice.pick(&PATHS), dice.below(2) == 0);
+        let (path, well_formed) = (dice.pick(&PATHS), dice.below(4) != 0);
         let query = if well_formed { dice.join(&PAIRS, 3) } else { dice.join(&QUERY, 9) };
         let body = if dice.below(2) == 0 { dice.pick(&WHOLE).to_owned() } else { dice.join(&BODY, 14) };
         let uri = format!("{path}?{query}");
