@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use fourfold_model::Base;
 use fourfold_store::Later;
 use serde_json::{Map, Value, json as object};
 
@@ -74,7 +75,8 @@ fn update(ask: &Ask<'_>) -> Value {
 
 fn list(ask: &Ask<'_>) -> Value {
     let mut body = Map::new();
-    let filter: Vec<String> = ask.terms().iter().map(|(field, operator, value)| expression(field, operator, value)).collect();
+    let filter: Vec<String> =
+        ask.terms().iter().map(|(field, operator, value)| expression(field, operator, &literal(ask, field, value))).collect();
     if !filter.is_empty() {
         body.insert("filter".into(), Value::String(filter.join(" && ")));
     }
@@ -86,6 +88,15 @@ fn list(ask: &Ask<'_>) -> Value {
 }
 
 /// A term in the model's own language.
+/// A value as expressions write it: exact numbers are texts in JSON, and bare there.
+fn literal(ask: &Ask<'_>, field: &str, value: &Value) -> Value {
+    let base = ask.of().field_by_name(field).map(|id| ask.of().field(id).ty.base);
+    match (base, value) {
+        (Some(Base::Decimal { .. } | Base::BigInt), Value::String(text)) => serde_json::from_str(text).unwrap_or_else(|_| value.clone()),
+        _ => value.clone(),
+    }
+}
+
 fn expression(field: &str, operator: &str, value: &Value) -> String {
     let compare = match operator {
         "eq" => "==",
