@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::shim::Lock;
+use fourfold_model::Lock;
 use fourfold_model::SharedModel;
 use fourfold_server::config::{Config, StoreUrl};
 use fourfold_server::open::{ModelFiles, data_folder};
@@ -40,10 +40,10 @@ pub fn load(path: &Path) -> Result<Loaded, Failure> {
     let lock = Lock::parse(&locked).map_err(|error| Failure::Model(format!("error: `{}`: {error}", files.lock.display())))?;
     let name = files.model.display().to_string();
     let colour = std::io::stderr().is_terminal();
-    let render = |list: &[crate::shim::Diagnostic]| {
-        crate::shim::render_diagnostics(crate::shim::Source { name: &name, text: &source }, list, colour)
+    let render = |list: &[fourfold_model::Diagnostic]| {
+        fourfold_model::render_diagnostics(fourfold_model::Source { name: &name, text: &source }, list, colour)
     };
-    match crate::shim::load(&source, &lock) {
+    match fourfold_model::load(&source, &lock) {
         Ok(loaded) => {
             let lock_text = loaded.lock.to_text();
             Ok(Loaded { files, model: Arc::new(loaded.model), in_step: lock_text == locked, lock_text, warnings: render(&loaded.warnings) })

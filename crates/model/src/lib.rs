@@ -2,26 +2,27 @@
 //!
 //! Pure: no I/O, no clock. It knows nothing of operations, stores or protocols. Read [`model`] first, then [`expr`].
 
-#[allow(dead_code, reason = "whole model files will use the rest")]
 mod ast;
-#[allow(dead_code, reason = "whole model files will use the rest")]
+mod classes;
 mod diagnostics;
 pub mod expr;
 mod filter;
-#[allow(dead_code, reason = "whole model files will use the rest")]
 mod lex;
 pub mod literal;
+mod load;
+mod lock;
 pub mod model;
 pub mod names;
-#[allow(dead_code, reason = "whole model files will use the rest")]
 mod parse;
-#[allow(dead_code, reason = "whole model files will use the rest")]
+mod resolve;
 mod typing;
 pub mod value;
 
 pub use diagnostics::{Diagnostic, Severity, render_diagnostics};
 pub use expr::{Expr, ExprKind, ExprType};
 pub use filter::{FilterError, filter};
+pub use load::{Loaded, load};
+pub use lock::{Lock, LockedEnum, LockedMember, LockedType};
 pub use model::*;
 pub use value::{Decimal, Row, SmolStr, Value};
 

@@ -11,8 +11,8 @@ pub fn run(path: &Path, check: bool) -> Result<(), Failure> {
     let files = ModelFiles::find(path).map_err(Failure::usage)?;
     let text = fs::read_to_string(&files.model).map_err(Failure::usage)?;
     let name = files.model.display().to_string();
-    let render = |list: Vec<crate::shim::Diagnostic>| {
-        Failure::Model(crate::shim::render_diagnostics(crate::shim::Source { name: &name, text: &text }, &list, false))
+    let render = |list: Vec<fourfold_model::Diagnostic>| {
+        Failure::Model(fourfold_model::render_diagnostics(fourfold_model::Source { name: &name, text: &text }, &list, false))
     };
     let formatted = crate::shim::format(&text).map_err(render)?;
     if formatted == text {

@@ -142,7 +142,8 @@ pub(super) fn verb(arg: &Arg, attr: &Attr, diagnostics: &mut Vec<Diagnostic>) ->
         "delete" => Verb::Delete,
         _ => {
             let near = names::closest(name, ["read", "create", "update", "delete"].into_iter());
-            diagnostics.push(Diagnostic::error(arg.span.clone(), format!("unknown verb `{name}`"), format!("expected {form}")).suggest(near));
+            diagnostics
+                .push(Diagnostic::error(arg.span.clone(), format!("unknown verb `{name}`"), format!("expected {form}")).suggest(near));
             return None;
         }
     };

@@ -1,5 +1,7 @@
 //! First pass: the package, and which types there are.
 
+use std::collections::HashMap;
+
 use smol_str::SmolStr;
 
 use super::{Declared, Resolver, args};
@@ -33,11 +35,17 @@ impl<'a> Resolver<'a> {
     pub(super) fn package(&mut self) {
         let parts = &self.file.package;
         let Some((last, head)) = parts.split_last() else { return };
-        let versioned = last.text.strip_prefix('v').is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()));
+        let versioned =
+            last.text.strip_prefix('v').is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()));
         if !versioned || head.is_empty() {
             let name = if versioned { "shop" } else { &last.text };
             let help = format!("write `package {name}.v1`");
-            self.error_with_help(&last.span, format!("package ends in `{}`", last.text), "expected a name and a version, as in `shop.v1`", help);
+            self.error_with_help(
+                &last.span,
+                format!("package ends in `{}`", last.text),
+                "expected a name and a version, as in `shop.v1`",
+                help,
+            );
         }
         let join = |words: &[Word]| SmolStr::new(words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join("."));
         self.model.package = Package { name: join(parts), base: join(head), version: last.text.clone() };
@@ -86,7 +94,11 @@ impl<'a> Resolver<'a> {
             self.error(&name.span, format!("type name `{}`", name.text), "expected at most 48 letters and digits, as in `InvoiceLine`");
         }
         if RESERVED_TYPES.contains(&name.text.as_str()) {
-            self.error(&name.span, format!("type name `{}` is reserved", name.text), "the contracts have a type of this name; expected another");
+            self.error(
+                &name.span,
+                format!("type name `{}` is reserved", name.text),
+                "the contracts have a type of this name; expected another",
+            );
             return false;
         }
         if self.types.contains_key(&name.text) {
@@ -108,7 +120,11 @@ impl<'a> Resolver<'a> {
             self.check_name(&value.name, "a value's name");
             let name = &value.name.text;
             if ["unspecified", "true", "false", "null"].contains(&name.as_str()) {
-                self.error(&value.name.span, format!("value `{name}` is reserved"), "the contracts have a value of this name; expected another");
+                self.error(
+                    &value.name.span,
+                    format!("value `{name}` is reserved"),
+                    "the contracts have a value of this name; expected another",
+                );
             }
             if values.iter().any(|other| other.name == *name) {
                 self.error(&value.name.span, format!("a second value `{name}` in `{}`", one.name.text), "expected another name");
@@ -167,7 +183,11 @@ impl<'a> Resolver<'a> {
             let help = format!("did you mean `{}`?", names::snake(text));
             self.error_with_help(&word.span, format!("`{text}` is not in snake case"), format!("expected {what} in lower case"), help);
         } else if text.contains("__") || text.ends_with('_') {
-            self.error(&word.span, format!("`{text}` has a loose `_`"), "expected single `_` between words; `__` separates operators in REST");
+            self.error(
+                &word.span,
+                format!("`{text}` has a loose `_`"),
+                "expected single `_` between words; `__` separates operators in REST",
+            );
         } else if text.len() > NAME_MAX {
             self.error(&word.span, format!("`{text}` has {} letters", text.len()), format!("expected at most {NAME_MAX}"));
         }
@@ -229,8 +249,8 @@ fn empty_entity(item: &Item, name: &Word) -> Entity {
         before: Vec::new(),
         class: RuleClass::Local,
         reserved: Vec::new(),
-        field_names: Default::default(),
-        relation_names: Default::default(),
+        field_names: HashMap::new(),
+        relation_names: HashMap::new(),
     }
 }
 

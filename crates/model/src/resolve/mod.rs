@@ -2,14 +2,18 @@
 //!
 //! The steps are those of [`resolve`]; each goes on after an error, so that all are told at once.
 
+mod actions;
 mod args;
 mod channels;
 mod declare;
 mod entity_attrs;
 mod field_attrs;
+mod generated;
 mod members;
 mod shapes;
+mod tests;
 mod values;
+mod whole;
 
 use std::collections::HashMap;
 
@@ -57,6 +61,7 @@ pub(crate) fn resolve<'a>(file: &'a File, text: &str, old: &Lock) -> (Resolver<'
     resolver.claims();
     resolver.shapes();
     resolver.inverses();
+    resolver.naming_blocks();
     let lock = lock::merge(old, &resolver.wishes, &mut resolver.model);
     resolver.claim_attrs();
     resolver.member_attrs();
@@ -64,6 +69,8 @@ pub(crate) fn resolve<'a>(file: &'a File, text: &str, old: &Lock) -> (Resolver<'
     resolver.actions();
     resolver.channels();
     resolver.tests(text);
+    resolver.generated_names();
+    resolver.whole();
     (resolver, lock)
 }
 

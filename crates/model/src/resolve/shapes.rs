@@ -99,7 +99,11 @@ impl Resolver<'_> {
             }
             self.check_member_name(&field.name);
             let is_key = !owned && field.name.text == "id" && !std::mem::replace(&mut key_seen, true);
-            let placed = if is_key { Some(self.place_key(field, shape)) } else { self.place_field(item, field, keys, owned, shape) };
+            let placed = if is_key {
+                Some(self.place_key(&item.name.text, field, shape))
+            } else {
+                self.place_field(item, field, keys, owned, shape)
+            };
             if placed.is_none() {
                 self.broken.push((item.name.text.clone(), field.name.text.clone()));
                 self.broken.push((item.name.text.clone(), SmolStr::new(format!("{}_id", field.name.text))));
@@ -108,18 +112,27 @@ impl Resolver<'_> {
         }
         if !owned && !key_seen {
             let help = "add `id Uuid @key @default(uuid7())`";
-            self.error_with_help(&item.name.span, format!("entity `{}` has no key", item.name.text), "expected a field `id` with `@key`", help);
+            self.error_with_help(
+                &item.name.span,
+                format!("entity `{}` has no key", item.name.text),
+                "expected a field `id` with `@key`",
+                help,
+            );
         }
     }
 
-    fn place_key(&mut self, field: &FieldItem, shape: &mut Shape) -> Placed {
+    fn place_key(&mut self, owner: &SmolStr, field: &FieldItem, shape: &mut Shape) -> Placed {
         let fits = match self.types.get(&field.ty.name.text) {
-            Some(Declared::Scalar(Base::Uuid | Base::String | Base::Int | Base::BigInt)) => field.ty.mark == Mark::One && field.ty.args.is_empty(),
+            Some(Declared::Scalar(Base::Uuid | Base::String | Base::Int | Base::BigInt)) => {
+                field.ty.mark == Mark::One && field.ty.args.is_empty()
+            }
             _ => false,
         };
         if !fits {
             self.error(&field.ty.span, "a key is not of this type", "expected `Uuid`, `String`, `Int` or `BigInt`");
         }
+        self.spans.insert((owner.clone(), field.name.text.clone()), field.name.span.clone());
+        self.naming_attrs(owner, "id", field, None);
         if let Some(key) = shape.fields.first_mut() {
             key.doc = field.doc.clone();
         }
@@ -155,7 +168,8 @@ impl Resolver<'_> {
                 self.claim_name(owner, &field.name, column.clone(), shape)?;
                 self.naming_attrs(owner, &field.name.text, field, Some(&column));
                 let base = keys.get(usize::from(target.0)).copied().unwrap_or(Base::Uuid);
-                let (id, relation) = (FieldId(u16::try_from(shape.fields.len()).ok()?), RelationId(u16::try_from(shape.relations.len()).ok()?));
+                let (id, relation) =
+                    (FieldId(u16::try_from(shape.fields.len()).ok()?), RelationId(u16::try_from(shape.relations.len()).ok()?));
                 let ty = Type { base, nullable: field.ty.mark == Mark::Nullable, list: false };
                 shape.fields.push(Field { ty, doc: field.doc.clone(), relation: Some(relation), ..new_field(&column) });
                 shape.members.push(Member::Field(id));
@@ -208,7 +222,8 @@ impl Resolver<'_> {
         let near = names::closest(&ty.name.text, self.types.keys().map(SmolStr::as_str).chain(["Decimal"]));
         let near = foreign(&ty.name.text).or(near);
         let message = format!("unknown type `{}`", ty.name.text);
-        self.diagnostics.push(Diagnostic::error(ty.name.span.clone(), message, "expected a scalar, an enum, an entity or an owned type").suggest(near));
+        self.diagnostics
+            .push(Diagnostic::error(ty.name.span.clone(), message, "expected a scalar, an enum, an entity or an owned type").suggest(near));
         None
     }
 
@@ -227,7 +242,9 @@ impl Resolver<'_> {
     fn field_type(&mut self, ty: &TypeRef, owned: bool) -> Option<Type> {
         let Declared::Scalar(base) = self.declared(ty)? else { return None };
         match base {
-            Base::Owned(_) if owned => self.refuse(ty, "an owned type holds no other owned type", "expected a scalar, an enum or a relation"),
+            Base::Owned(_) if owned => {
+                self.refuse(ty, "an owned type holds no other owned type", "expected a scalar, an enum or a relation")
+            }
             Base::Owned(_) if ty.mark != Mark::List => {
                 let help = format!("write `{}[]`", ty.name.text);
                 self.error_with_help(&ty.span, "an owned type is held as a list", format!("expected `{}[]`", ty.name.text), help);
@@ -246,7 +263,9 @@ impl Resolver<'_> {
     /// The type of what is a value and not a relation: a claim, a presence field.
     pub(super) fn value_type(&mut self, ty: &TypeRef, what: &str) -> Option<Type> {
         match self.declared(ty)? {
-            Declared::Scalar(Base::Owned(_)) | Declared::Entity(_) => self.refuse(ty, &format!("{what} of this type"), "expected a scalar or an enum"),
+            Declared::Scalar(Base::Owned(_)) | Declared::Entity(_) => {
+                self.refuse(ty, &format!("{what} of this type"), "expected a scalar or an enum")
+            }
             Declared::Scalar(base) => Some(type_of(base, ty.mark)),
         }
     }
@@ -308,7 +327,7 @@ impl Resolver<'_> {
     }
 
     /// `inverse:` of `@relation`; the attribute itself is checked with the others.
-    fn inverse_name(&mut self, field: &FieldItem) -> Option<SmolStr> {
+    fn inverse_name(&self, field: &FieldItem) -> Option<SmolStr> {
         let attr: &Attr = field.attrs.iter().find(|attr| attr.name.text == "relation")?;
         let mut unheard = Vec::new();
         let arg = args::split(attr, &["inverse", "delete"], &mut unheard).named("inverse")?;

@@ -1,0 +1,221 @@
+//! What can only be seen of the whole model: attributes that contradict each other, and what is legal but perhaps not meant.
+
+use smol_str::SmolStr;
+
+use super::Resolver;
+use crate::ast::{MemberItem, Span};
+use crate::classes::class;
+use crate::diagnostics::Diagnostic;
+use crate::expr::{Expr, ExprKind, Path};
+use crate::model::*;
+
+impl Resolver<'_> {
+    pub(super) fn whole(&mut self) {
+        for at in 0..self.model.entities.len() {
+            let id = EntityId(at as u16);
+            let found = class(self.model.entity(id));
+            if let Some(entity) = self.model.entities.get_mut(at) {
+                entity.class = found;
+            }
+            self.contradictions(id);
+            self.public_cache(id);
+            self.unwatchable(id);
+            self.enums_of_rules(id);
+            self.unindexed_views(id);
+            self.disclosures(id);
+        }
+    }
+
+    fn member_span(&self, entity: &SmolStr, member: &str) -> Span {
+        self.spans.get(&(entity.clone(), SmolStr::new(member))).cloned().unwrap_or_default()
+    }
+
+    /// Where a block attribute of an entity stands; else the entity's name.
+    fn block_span(&self, id: EntityId, name: &str) -> Span {
+        let item = self.entity_items.get(usize::from(id.0)).map(|(_, item)| *item);
+        let block = item.into_iter().flat_map(|item| &item.members).find_map(|member| match member {
+            MemberItem::Block(attr) if attr.name.text == name => Some(attr.span.clone()),
+            _ => None,
+        });
+        block.unwrap_or_else(|| item.map_or(0..0, |item| item.name.span.clone()))
+    }
+
+    fn warn(&mut self, span: Span, message: impl Into<String>, label: impl Into<String>, help: impl Into<String>) {
+        self.diagnostics.push(Diagnostic::warning(span, message, label).help(help));
+    }
+
+    /// Attributes of one field that cannot hold together.
+    fn contradictions(&mut self, id: EntityId) {
+        let entity = self.model.entity(id);
+        let mut found: Vec<(SmolStr, &str, &str)> = Vec::new();
+        for (at, field) in entity.field_ids() {
+            if at == REVISION {
+                continue;
+            }
+            let mut tell = |message, label| found.push((field.name.clone(), message, label));
+            let served = field.computed.is_some() || field.set.is_some();
+            if field.computed.is_some() && field.set.is_some() {
+                tell("`@computed` and `@set` on one field", "the server takes its value from one of them");
+            }
+            if served && field.default.is_some() {
+                tell("a default of a field that the server sets", "take `@default` away");
+            }
+            if served && (field.readonly || field.once || field.write_rule.is_some()) {
+                tell("a write attribute of a field that the server sets", "no caller sets it anyway; take the attribute away");
+            }
+            if at == KEY && (served || field.readonly || field.secret || field.read_rule.is_some()) {
+                tell("a key that is hidden or set by the server", "a key is read by all and may be given at create");
+            }
+            if field.readonly && field.default.is_none() && !field.ty.nullable && !field.ty.list && creatable(entity) {
+                tell(
+                    "`@readonly` on a field without a default that is never null",
+                    "no caller could create a row; give it a `@default`, or `?`",
+                );
+            }
+        }
+        let name = entity.name.clone();
+        for (member, message, label) in found {
+            let span = self.member_span(&name, &member);
+            self.error(&span, message, label);
+        }
+    }
+
+    /// What a rule lets only some callers see must not lie in a shared cache.
+    fn public_cache(&mut self, id: EntityId) {
+        let entity = self.model.entity(id);
+        if !entity.cache.is_some_and(|cache| cache.public) {
+            return;
+        }
+        let rules = entity.rules.iter().filter(|rule| rule.verbs.contains(&Verb::Read)).map(|rule| &rule.expr);
+        let masks = entity.fields.iter().filter_map(|field| field.read_rule.as_ref());
+        if rules.chain(masks).any(|expr| expr.any(&|part| matches!(part.kind, ExprKind::Claim(_)))) {
+            let span = self.block_span(id, "cache");
+            self.error(
+                &span,
+                "`@@cache(public)` where a read rule asks who calls",
+                "a shared cache would show it to everybody; expected `private`",
+            );
+        }
+    }
+
+    fn unwatchable(&mut self, id: EntityId) {
+        let entity = self.model.entity(id);
+        if entity.class == RuleClass::General && entity.watch && !entity.internal {
+            let (name, span) = (entity.name.clone(), self.block_span(id, "allow"));
+            let message = format!("`{name}` cannot be watched: a read rule of class G");
+            self.warn(span, message, "it looks at other rows than one membership of the caller", "write `@@watch(false)` if that is meant");
+        }
+    }
+
+    /// An enum that a rule trusts and clients may write: anybody sets themselves `paid`.
+    fn enums_of_rules(&mut self, id: EntityId) {
+        let entity = self.model.entity(id);
+        let named = |field: FieldId| {
+            let tests = |expr: &Expr| {
+                expr.any(&|part| matches!(&part.kind, ExprKind::Field(Path { hops, .. }, of) if hops.is_empty() && *of == field))
+            };
+            entity.rules.iter().any(|rule| !rule.verbs.contains(&Verb::Read) && tests(&rule.expr))
+        };
+        let writable = |field: FieldId| {
+            let updates = |rule: &&Rule| rule.verbs.contains(&Verb::Update);
+            let sets = |rule: &Rule| rule.fields.as_ref().is_none_or(|fields| fields.contains(&field));
+            entity.rules.iter().filter(updates).any(|rule| sets(rule) && !only_roles(&rule.expr))
+        };
+        let open = |field: &Field| field.writable() && !field.once && field.write_rule.is_none() && matches!(field.ty.base, Base::Enum(_));
+        let found = entity.field_ids().filter(|(at, field)| open(field) && named(*at) && writable(*at));
+        let found: Vec<SmolStr> = found.map(|(_, field)| field.name.clone()).collect();
+        let owner = entity.name.clone();
+        for name in found {
+            let span = self.member_span(&owner, &name);
+            let help = "write `@readonly` and move it by actions, or name what callers may set by `fields:`";
+            self.warn(
+                span,
+                format!("a rule depends on `{name}`, and callers may write it"),
+                "whoever may update the row moves it as they like",
+                help,
+            );
+        }
+    }
+
+    /// A view of many rows, and a nested read, look rows up by the other side's column.
+    fn unindexed_views(&mut self, id: EntityId) {
+        let mut found = Vec::new();
+        for relation in &self.model.entity(id).relations {
+            let RelationKind::Many { field, .. } = relation.kind else { continue };
+            let target = self.model.entity(relation.target);
+            let leads = |first: Option<FieldId>| first == Some(field);
+            let indexed = target.indexes.iter().any(|index| leads(index.fields.first().map(|(field, _)| *field)))
+                || target.uniques.iter().any(|unique| leads(unique.first().copied()));
+            if let (false, Some(column)) = (indexed, target.fields.get(usize::from(field.0))) {
+                found.push((relation.name.clone(), target.name.clone(), column.name.clone()));
+            }
+        }
+        let owner = self.model.entity(id).name.clone();
+        for (member, target, column) in found {
+            let span = self.member_span(&owner, &member);
+            let message = format!("no index leads with `{column}` of `{target}`");
+            self.warn(
+                span,
+                message,
+                "reading these rows looks through the whole table",
+                format!("write `@@index({column})` in `{target}`"),
+            );
+        }
+    }
+
+    /// The server fills `@computed` and `@set` fields with its own rights: what they repeat of a masked field is seen.
+    fn disclosures(&mut self, id: EntityId) {
+        let entity = self.model.entity(id);
+        let mut found: Vec<(SmolStr, String)> = Vec::new();
+        for field in &entity.fields {
+            let Some(expr) = field.computed.as_ref().or(field.set.as_ref()).filter(|_| field.read_rule.is_none() && !field.secret) else {
+                continue;
+            };
+            let mut sources = Vec::new();
+            masked_sources(&self.model, id, expr, &mut sources);
+            if !sources.is_empty() {
+                found.push((field.name.clone(), sources.join(", ")));
+            }
+        }
+        let owner = entity.name.clone();
+        for (member, sources) in found {
+            let span = self.member_span(&owner, &member);
+            let message = format!("`{member}` discloses what a rule hides: {sources}");
+            let note = Diagnostic::note(span, message, "it is written with the author's rights and read by all who may read the row");
+            self.diagnostics.push(note.help("write `@allow(read, …)` on it too if that is not meant"));
+        }
+    }
+}
+
+fn creatable(entity: &Entity) -> bool {
+    !entity.readonly && entity.rules.iter().any(|rule| rule.verbs.contains(&Verb::Create))
+}
+
+/// A rule that only asks for the caller, as `"admin" in caller.roles`: whom it trusts may do as they like.
+fn only_roles(expr: &Expr) -> bool {
+    !expr.any(&|part| matches!(part.kind, ExprKind::Field(..) | ExprKind::Quantified(..)))
+        && expr.any(&|part| matches!(part.kind, ExprKind::Claim(_)))
+}
+
+/// Fields behind a read rule, or of rows behind one, that an expression about `id` reads.
+fn masked_sources(model: &Model, id: EntityId, expr: &Expr, out: &mut Vec<String>) {
+    if let ExprKind::Field(path, field) = &expr.kind {
+        let mut at = id;
+        let mut hidden = false;
+        for hop in &path.hops {
+            let Some(relation) = model.entity(at).relations.get(usize::from(hop.0)) else { return };
+            at = relation.target;
+            let open = |rule: &Rule| rule.verbs.contains(&Verb::Read) && rule.expr == Expr::truth();
+            hidden |= !model.entity(at).rules.iter().any(open);
+        }
+        let entity = model.entity(at);
+        let Some(field) = entity.fields.get(usize::from(field.0)) else { return };
+        let name = format!("`{}.{}`", entity.name, field.name);
+        if (hidden || field.read_rule.is_some() || field.secret) && !out.contains(&name) {
+            out.push(name);
+        }
+    }
+    for part in expr.parts() {
+        masked_sources(model, id, part, out);
+    }
+}
