@@ -2,12 +2,14 @@
 //!
 //! One file a command, in `command/`; what they share is beside this file.
 
+#[macro_use]
+mod say;
+
 mod command;
 mod failure;
 mod import;
 mod load;
 mod settings;
-mod shim;
 
 use std::process::ExitCode;
 

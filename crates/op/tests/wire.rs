@@ -5,10 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fourfold_model::{
-    Base, Decimal, Entity, EntityId, EnumId, EnumType, EnumValue, Expose, Field, FieldId, Model, OwnedId, OwnedType, Row, RuleClass, Type,
-    Value,
-};
+use fourfold_model::{Base, Decimal, EntityId, EnumId, Field, FieldId, Lock, Model, OwnedId, Row, Value};
 use fourfold_op::wire::{decode_changed, decode_row, decode_set, encode_changed, encode_row};
 use proptest::prelude::*;
 
@@ -28,76 +25,28 @@ const BASES: [Base; 13] = [
     Base::Owned(OwnedId(0)),
 ];
 
-fn field(name: &str, number: u32, base: Base, list: bool) -> Field {
-    Field {
-        name: name.into(),
-        number,
-        column: name.into(),
-        ty: Type { base, nullable: true, list },
-        doc: None,
-        default: None,
-        unique: false,
-        min: None,
-        max: None,
-        length: (None, None),
-        pattern: None,
-        search: false,
-        fold: false,
-        computed: None,
-        set: None,
-        readonly: false,
-        once: false,
-        secret: false,
-        relation: None,
-        read_rule: None,
-        write_rule: None,
-        deprecated: None,
+/// One field of each type, then a list of each, called by their numbers from `first`.
+fn every_type(first: usize, owned: bool) -> String {
+    let bases = || BASES.into_iter().filter(move |base| owned || !matches!(base, Base::Owned(_)));
+    let single = bases().map(|base| format!("{}{}", name(base), if matches!(base, Base::Owned(_)) { "[]" } else { "?" }));
+    let lists = bases().filter(|base| !matches!(base, Base::Owned(_) | Base::Json)).map(|base| format!("{}[]", name(base)));
+    single.chain(lists).zip(first..).map(|(ty, number)| format!("  f{number} {ty}\n")).collect()
+}
+
+fn name(base: Base) -> String {
+    match base {
+        Base::Decimal { precision, scale } => format!("Decimal({precision},{scale})"),
+        Base::Enum(_) => "State".to_owned(),
+        Base::Owned(_) => "Line".to_owned(),
+        other => format!("{other:?}"),
     }
 }
 
-/// One field of each type, then a list of each.
-fn every_type(first: u32, owned: bool) -> Vec<Field> {
-    let bases = || BASES.into_iter().filter(move |base| owned || !matches!(base, Base::Owned(_)));
-    let single = bases().map(|base| (base, matches!(base, Base::Owned(_))));
-    let lists = bases().filter(|base| !matches!(base, Base::Owned(_))).map(|base| (base, true));
-    single.chain(lists).zip(first..).map(|((base, list), number)| field(&format!("f{number}"), number, base, list)).collect()
-}
-
 fn model() -> Model {
-    let values =
-        ["cart", "paid"].into_iter().zip(1..).map(|(name, number)| EnumValue { name: name.into(), number, column: name.into(), doc: None });
-    let state = EnumType { name: "State".into(), doc: None, values: values.collect() };
-    let line =
-        OwnedType { name: "Line".into(), doc: None, number: 2, table: "line".into(), fields: every_type(1, false), relations: Vec::new() };
-    let mut fields = vec![field("id", 1, Base::Uuid, false), field("revision", 2, Base::BigInt, false)];
-    fields.extend(every_type(3, true));
-    let entity = Entity {
-        name: "Thing".into(),
-        snake: "thing".into(),
-        plural: "things".into(),
-        table: "thing".into(),
-        number: 1,
-        doc: None,
-        fields,
-        relations: Vec::new(),
-        members: Vec::new(),
-        rules: Vec::new(),
-        indexes: Vec::new(),
-        uniques: Vec::new(),
-        cache: None,
-        require_revision: false,
-        internal: false,
-        readonly: false,
-        retain: None,
-        watch: true,
-        expose: Expose { rest: true, graphql: true, grpc: true, websocket: true },
-        before: Vec::new(),
-        class: RuleClass::Local,
-        reserved: Vec::new(),
-        field_names: Default::default(),
-        relation_names: Default::default(),
-    };
-    Model { enums: vec![state], owned: vec![line], entities: vec![entity], ..Model::default() }
+    let (line, thing) = (every_type(1, false), every_type(3, true));
+    let text =
+        format!("package shop.v1\nenum State {{ cart paid }}\nowned Line {{\n{line}}}\nentity Thing {{\n  id Uuid @key\n{thing}}}\n");
+    fourfold_model::load(&text, &Lock::default()).unwrap().model
 }
 
 fn scalar(base: Base) -> BoxedStrategy<Value> {

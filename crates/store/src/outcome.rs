@@ -148,37 +148,12 @@ fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
-    use fourfold_model::{Entity, EntityId, Expose, RuleClass};
+    use fourfold_model::{EntityId, Lock};
 
     /// A model with one entity, of number 7.
     fn model() -> Model {
-        let entity = Entity {
-            name: "Product".into(),
-            snake: "product".into(),
-            plural: "products".into(),
-            table: "product".into(),
-            number: 7,
-            doc: None,
-            fields: Vec::new(),
-            relations: Vec::new(),
-            members: Vec::new(),
-            rules: Vec::new(),
-            indexes: Vec::new(),
-            uniques: Vec::new(),
-            cache: None,
-            require_revision: false,
-            internal: false,
-            readonly: false,
-            retain: None,
-            watch: true,
-            expose: Expose { rest: true, graphql: true, grpc: true, websocket: true },
-            before: Vec::new(),
-            class: RuleClass::Local,
-            reserved: Vec::new(),
-            field_names: Default::default(),
-            relation_names: Default::default(),
-        };
-        Model { entities: vec![entity], ..Model::default() }
+        let lock = Lock::parse("entity Product 7 plural=products").unwrap();
+        fourfold_model::load("package shop.v1\nentity Product { id Uuid @key }", &lock).unwrap().model
     }
 
     fn step(key: Value, change: Option<Change>) -> SettledStep {

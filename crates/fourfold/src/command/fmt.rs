@@ -14,7 +14,7 @@ pub fn run(path: &Path, check: bool) -> Result<(), Failure> {
     let render = |list: Vec<fourfold_model::Diagnostic>| {
         Failure::Model(fourfold_model::render_diagnostics(fourfold_model::Source { name: &name, text: &text }, &list, false))
     };
-    let formatted = crate::shim::format(&text).map_err(render)?;
+    let formatted = fourfold_model::format(&text).map_err(render)?;
     if formatted == text {
         return Ok(());
     }
@@ -22,6 +22,6 @@ pub fn run(path: &Path, check: bool) -> Result<(), Failure> {
         return Err(Failure::Failed(format!("`{name}` is not in its one form; `fourfold fmt` writes it")));
     }
     fs::write(&files.model, formatted).map_err(|error| Failure::Failed(format!("cannot write `{name}`: {error}")))?;
-    println!("wrote {name}");
+    say!("wrote {name}");
     Ok(())
 }

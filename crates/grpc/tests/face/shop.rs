@@ -1,15 +1,11 @@
-//! A small model made by hand, a server of it over the memory store, and a client for each protocol.
+//! A small model a server of it over the memory store, and a client for each protocol.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use fourfold_engine::Engine;
 use fourfold_grpc::{Body, Grpc};
-use fourfold_model::expr::Expr;
-use fourfold_model::{
-    Base, Default as FieldDefault, Entity, EntityId, EnumId, EnumType, EnumValue, Expose, Field, FieldId, Model, OnDelete, OwnedId,
-    OwnedType, Package, Relation, RelationId, RelationKind, Rule, RuleClass, Type, Value, Verb,
-};
+use fourfold_model::{Lock, Model};
 use fourfold_op::{Claims, Context, Deadline, Limits, Principal, RequestId};
 use fourfold_store::Maintain;
 use fourfold_store::memory::MemoryStore;
@@ -18,126 +14,10 @@ use prost::Message as _;
 use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions};
 use serde_json::Value as Json;
 
-pub fn field(name: &str, number: u32, base: Base, nullable: bool, list: bool) -> Field {
-    Field {
-        name: name.into(),
-        number,
-        column: name.into(),
-        ty: Type { base, nullable, list },
-        doc: None,
-        default: None,
-        unique: false,
-        min: None,
-        max: None,
-        length: (None, None),
-        pattern: None,
-        search: false,
-        fold: false,
-        computed: None,
-        set: None,
-        readonly: false,
-        once: false,
-        secret: false,
-        relation: None,
-        read_rule: None,
-        write_rule: None,
-        deprecated: None,
-    }
-}
-
-fn entity(name: &str, plural: &str, number: u32, fields: Vec<Field>, relations: Vec<Relation>) -> Entity {
-    let snake = name.to_lowercase();
-    let rule = Rule {
-        verbs: vec![Verb::Read, Verb::Create, Verb::Update, Verb::Delete],
-        expr: Expr::truth(),
-        fields: None,
-        text: "true".into(),
-        line: 1,
-    };
-    Entity {
-        name: name.into(),
-        snake: snake.as_str().into(),
-        plural: plural.into(),
-        table: snake.as_str().into(),
-        number,
-        doc: Some(format!("Doc of {name}.")),
-        field_names: fields.iter().zip(0..).map(|(field, index)| (field.name.clone(), FieldId(index))).collect(),
-        relation_names: relations.iter().zip(0..).map(|(relation, index)| (relation.name.clone(), RelationId(index))).collect(),
-        fields,
-        relations,
-        members: Vec::new(),
-        rules: vec![rule],
-        indexes: Vec::new(),
-        uniques: Vec::new(),
-        cache: None,
-        require_revision: false,
-        internal: false,
-        readonly: false,
-        retain: None,
-        watch: true,
-        expose: Expose { rest: true, graphql: true, grpc: true, websocket: true },
-        before: Vec::new(),
-        class: RuleClass::Local,
-        reserved: vec![40],
-    }
-}
-
+/// The model, as if a field of Album had been removed once.
 pub fn model() -> Model {
-    let price = Base::Decimal { precision: 12, scale: 2 };
-    let value = |name: &str, number| EnumValue { name: name.into(), number, column: name.into(), doc: None };
-    let state = EnumType { name: "AlbumState".into(), doc: None, values: vec![value("draft", 1), value("on_sale", 2)] };
-    let line = OwnedType {
-        name: "Line".into(),
-        doc: None,
-        number: 3,
-        table: "line".into(),
-        fields: vec![field("quantity", 1, Base::Int, false, false), field("price", 2, price, true, false)],
-        relations: Vec::new(),
-    };
-    let revision = || field("revision", 2, Base::BigInt, false, false);
-    let artist_fields = vec![field("id", 1, Base::Int, false, false), revision(), field("name", 3, Base::String, false, false)];
-    let albums = Relation {
-        name: "albums".into(),
-        number: 4,
-        doc: None,
-        target: EntityId(1),
-        kind: RelationKind::Many { inverse: RelationId(0), field: FieldId(6) },
-    };
-    let artist = Relation {
-        name: "artist".into(),
-        number: 8,
-        doc: None,
-        target: EntityId(0),
-        kind: RelationKind::One { field: FieldId(6), on_delete: OnDelete::Restrict },
-    };
-    let album_fields = vec![
-        Field { default: Some(FieldDefault::Uuid7), ..field("id", 1, Base::Uuid, false, false) },
-        revision(),
-        Field { length: (Some(1), Some(20)), ..field("title", 3, Base::String, false, false) },
-        field("price", 4, price, true, false),
-        Field { default: Some(FieldDefault::Literal(Value::Enum(1))), ..field("state", 5, Base::Enum(EnumId(0)), false, false) },
-        field("tags", 6, Base::String, false, true),
-        Field { relation: Some(RelationId(0)), ..field("artist_id", 7, Base::Int, true, false) },
-        field("lines", 9, Base::Owned(OwnedId(0)), false, true),
-        field("released", 10, Base::Date, true, false),
-        field("played_at", 11, Base::DateTime, true, false),
-        field("meta", 12, Base::Json, true, false),
-        field("cover", 13, Base::Bytes, true, false),
-        field("rating", 14, Base::Float, true, false),
-        field("plays", 15, Base::BigInt, true, false),
-        field("live", 16, Base::Boolean, true, false),
-        Field { readonly: true, ..field("rank", 17, Base::Int, true, false) },
-    ];
-    Model {
-        package: Package { name: "shop.v1".into(), base: "shop".into(), version: "v1".into() },
-        enums: vec![state],
-        owned: vec![line],
-        entities: vec![
-            entity("Artist", "artists", 1, artist_fields, vec![albums]),
-            entity("Album", "albums", 2, album_fields, vec![artist]),
-        ],
-        ..Model::default()
-    }
+    let lock = Lock::parse("entity Artist 1 plural=artists\nentity Album 2 plural=albums\nreserved Album.old 40\n").unwrap();
+    fourfold_model::load(include_str!("shop.fourfold"), &lock).unwrap().model
 }
 
 pub struct Shop {

@@ -1,105 +1,32 @@
 //! What bodies become, and how they are refused.
 
 use super::*;
-use fourfold_model::{Entity, EnumId, EnumType, EnumValue, OwnedId, OwnedType, RelationId};
-
-fn ty(base: Base) -> Type {
-    Type { base, nullable: true, list: false }
-}
-
-fn field(name: &str, ty: Type) -> Field {
-    Field {
-        name: name.into(),
-        number: 0,
-        column: name.into(),
-        ty,
-        doc: None,
-        default: None,
-        unique: false,
-        min: None,
-        max: None,
-        length: (None, None),
-        pattern: None,
-        search: false,
-        fold: false,
-        computed: None,
-        set: None,
-        readonly: false,
-        once: false,
-        secret: false,
-        relation: None,
-        read_rule: None,
-        write_rule: None,
-        deprecated: None,
-    }
-}
-
-fn relation(name: &str) -> Relation {
-    let kind = fourfold_model::RelationKind::One { field: FieldId(2), on_delete: fourfold_model::OnDelete::Restrict };
-    Relation { name: name.into(), number: 0, doc: None, target: EntityId(0), kind }
-}
+use fourfold_model::EnumId;
 
 fn model() -> Model {
-    let price = Base::Decimal { precision: 6, scale: 2 };
-    let state = EnumValue { name: "cart".into(), number: 1, column: "cart".into(), doc: None };
-    let line = OwnedType {
-        name: "Line".into(),
-        doc: None,
-        number: 2,
-        table: "line".into(),
-        fields: vec![field("quantity", ty(Base::Int)), field("price", ty(price))],
-        relations: Vec::new(),
-    };
-    let fields = vec![
-        field("id", ty(Base::Uuid)),
-        field("revision", ty(Base::BigInt)),
-        Field { relation: Some(RelationId(0)), ..field("buyer_id", ty(Base::Int)) },
-        field("state", ty(Base::Enum(EnumId(0)))),
-        field("total", ty(price)),
-        field("tags", Type { base: Base::String, nullable: false, list: true }),
-        field("lines", Type { base: Base::Owned(OwnedId(0)), nullable: false, list: true }),
-        field("data", ty(Base::Json)),
-        Field { readonly: true, ..field("paid", ty(Base::Boolean)) },
-        field("count", ty(Base::BigInt)),
-    ];
-    let mut model = Model::default();
-    model.enums.push(EnumType { name: "OrderState".into(), doc: None, values: vec![state] });
-    model.owned.push(line);
-    model.entities.push(entity(fields));
-    model
+    let text = r#"
+        package shop.v1
+        enum OrderState { cart }
+        owned Line { quantity Int? price Decimal(6,2)? }
+        entity Buyer { id Int @key }
+        entity Order {
+          id    Uuid          @key
+          buyer Buyer?
+          state OrderState?
+          total Decimal(6,2)?
+          tags  String[]
+          lines Line[]
+          data  Json?
+          paid  Boolean?      @readonly
+          count BigInt?
+        }"#;
+    fourfold_model::load(text, &fourfold_model::Lock::default()).unwrap().model
 }
 
-fn entity(fields: Vec<Field>) -> Entity {
-    Entity {
-        name: "Order".into(),
-        snake: "order".into(),
-        plural: "orders".into(),
-        table: "order".into(),
-        number: 1,
-        doc: None,
-        fields,
-        relations: vec![relation("buyer")],
-        members: Vec::new(),
-        rules: Vec::new(),
-        indexes: Vec::new(),
-        uniques: Vec::new(),
-        cache: None,
-        require_revision: false,
-        internal: false,
-        readonly: false,
-        retain: None,
-        watch: true,
-        expose: fourfold_model::Expose { rest: true, graphql: true, grpc: true, websocket: true },
-        before: Vec::new(),
-        class: fourfold_model::RuleClass::Local,
-        reserved: Vec::new(),
-        field_names: Default::default(),
-        relation_names: Default::default(),
-    }
-}
+const ORDER: EntityId = EntityId(1);
 
 fn read(body: &str) -> Result<Vec<(FieldId, Value)>, Error> {
-    read_entity(&model(), EntityId(0), body.as_bytes(), &Limits::default())
+    read_entity(&model(), ORDER, body.as_bytes(), &Limits::default())
 }
 
 fn refusals(body: &str) -> Vec<(String, String)> {
@@ -153,7 +80,7 @@ fn broken_texts_are_refused_whole() {
     }
     let deep = format!("{{\"data\":{}{}}}", "[".repeat(64), "]".repeat(64));
     assert_eq!(read(&deep).unwrap_err().code, crate::ErrorCode::LimitExceeded);
-    assert!(read_entity(&model(), EntityId(0), b"{\"tags\":[\"\xff\"]}", &Limits::default()).is_err());
+    assert!(read_entity(&model(), ORDER, b"{\"tags\":[\"\xff\"]}", &Limits::default()).is_err());
 }
 
 #[test]
@@ -168,6 +95,6 @@ fn proto_json_takes_its_own_enum_names_too() {
         (r#""ORDER_STATE_CART""#, Dialect::Plain, false),
     ] {
         let mut reader = Reader::new(&model, &limits, dialect);
-        assert_eq!(reader.value(ty(Base::Enum(EnumId(0))), text, "").is_some(), fits, "{text}");
+        assert_eq!(reader.value(Type { base: Base::Enum(EnumId(0)), nullable: true, list: false }, text, "").is_some(), fits, "{text}");
     }
 }

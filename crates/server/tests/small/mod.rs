@@ -4,11 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use fourfold_engine::Engine;
-use fourfold_model::expr::{Expr, ExprKind, ExprType};
-use fourfold_model::{
-    Base, Claim, ClaimId, Default as FieldDefault, Entity, Expose, Field, FieldId, Member, Model, Package, Rule, RuleClass, Type, Value,
-    Verb,
-};
+use fourfold_model::{Lock, Model};
 use fourfold_op::Limits;
 use fourfold_server::auth::{Auth, DevKey};
 use fourfold_server::config::{Config, Texts};
@@ -59,93 +55,6 @@ pub async fn started(dev: bool) -> Asked {
     Asked { address: running.address(), running, key }
 }
 
-fn field(name: &str, number: u32, base: Base, nullable: bool) -> Field {
-    Field {
-        name: name.into(),
-        number,
-        column: name.into(),
-        ty: Type { base, nullable, list: false },
-        doc: None,
-        default: None,
-        unique: false,
-        min: None,
-        max: None,
-        length: (None, None),
-        pattern: None,
-        search: false,
-        fold: false,
-        computed: None,
-        set: None,
-        readonly: false,
-        once: false,
-        secret: false,
-        relation: None,
-        read_rule: None,
-        write_rule: None,
-        deprecated: None,
-    }
-}
-
-fn rule(verbs: Vec<Verb>, expr: Expr, text: &str) -> Rule {
-    Rule { verbs, expr, fields: None, text: text.into(), line: 1 }
-}
-
-fn boolean(kind: ExprKind) -> Expr {
-    Expr { kind, ty: ExprType::BOOLEAN }
-}
-
-fn is_admin() -> Expr {
-    let admin = Expr { kind: ExprKind::Literal(Value::text("admin")), ty: ExprType::one(Base::String) };
-    let roles = Expr { kind: ExprKind::Claim(ClaimId(0)), ty: ExprType::list(Base::String) };
-    boolean(ExprKind::In(Box::new(admin), Box::new(roles)))
-}
-
 fn model() -> Model {
-    let fields = vec![
-        Field { default: Some(FieldDefault::Next), ..field("id", 1, Base::Int, false) },
-        field("revision", 2, Base::BigInt, false),
-        field("title", 3, Base::String, false),
-    ];
-    let field_names = fields.iter().enumerate().map(|(index, field)| (field.name.clone(), FieldId(index as u16))).collect();
-    let product = Entity {
-        name: "Product".into(),
-        snake: "product".into(),
-        plural: "products".into(),
-        table: "product".into(),
-        number: 1,
-        doc: Some("What is for sale.".into()),
-        members: (0..fields.len() as u16).map(|index| Member::Field(FieldId(index))).collect(),
-        fields,
-        relations: Vec::new(),
-        rules: vec![
-            rule(vec![Verb::Read], boolean(ExprKind::Literal(Value::Boolean(true))), "true"),
-            rule(vec![Verb::Create, Verb::Update, Verb::Delete], is_admin(), "\"admin\" in caller.roles"),
-        ],
-        indexes: Vec::new(),
-        uniques: Vec::new(),
-        cache: None,
-        require_revision: false,
-        internal: false,
-        readonly: false,
-        retain: None,
-        watch: true,
-        expose: Expose { rest: true, graphql: true, grpc: true, websocket: true },
-        before: Vec::new(),
-        class: RuleClass::Local,
-        reserved: Vec::new(),
-        field_names,
-        relation_names: Default::default(),
-    };
-    Model {
-        package: Package { name: "shop.v1".into(), base: "shop".into(), version: "v1".into() },
-        claims: vec![Claim {
-            name: "roles".into(),
-            ty: Type { base: Base::String, nullable: false, list: true },
-            path: "roles".into(),
-            doc: None,
-        }],
-        entities: vec![product],
-        fingerprint: 1,
-        ..Model::default()
-    }
+    fourfold_model::load(include_str!("shop.fourfold"), &Lock::default()).unwrap().model
 }

@@ -345,42 +345,31 @@ impl<'m> NodeWriter<'m> {
         });
     }
 
+    /// Each part is written once, however deep an `in` stands in another: a copy would double the text at each level.
     fn within_nodes(&mut self, a: &Node, parts: &[Node], loose: bool) {
-        self.null_when_null(a, loose, |writer| {
-            // `IS` and not `IN`: a null among the members is no match, and does not make the rest unknown.
-            let members_known = loose || parts.iter().all(|part| matches!(part, Node::Constant(value, _) if !value.is_null()));
-            if parts.is_empty() {
-                writer.put("0");
-            } else if members_known {
-                writer.put("(");
-                writer.node(a, false);
-                writer.put(" IN (");
-                writer.listed(parts);
-                writer.put("))");
-            } else {
-                writer.same_as_any(a, parts);
-            }
-        });
+        if parts.is_empty() {
+            return self.null_when_null(a, loose, |writer| writer.put("0"));
+        }
+        if loose || parts.iter().all(|part| matches!(part, Node::Constant(value, _) if !value.is_null())) {
+            self.put("(");
+            return self.in_list(a, parts, |writer, part| writer.node(part, false));
+        }
+        // A null among the members is no match, and does not make the rest unknown: it stands as infinity, which no value is. The plus
+        // takes the column's affinity away, which would make a text of that.
+        self.put("(+");
+        self.in_list(a, parts, |writer, part| writer.wrapped("ifnull(", part, ", 9e999)"));
     }
 
-    fn listed(&mut self, parts: &[Node]) {
+    fn in_list(&mut self, a: &Node, parts: &[Node], member: impl Fn(&mut Self, &Node)) {
+        self.node(a, false);
+        self.put(" IN (");
         for (index, part) in parts.iter().enumerate() {
             if index > 0 {
                 self.put(", ");
             }
-            self.node(part, false);
+            member(self, part);
         }
-    }
-
-    fn same_as_any(&mut self, a: &Node, parts: &[Node]) {
-        self.put("(");
-        for (index, part) in parts.iter().enumerate() {
-            if index > 0 {
-                self.put(" OR ");
-            }
-            self.paired(a, " IS ", part);
-        }
-        self.put(")");
+        self.put("))");
     }
 
     /// What `then` writes, or null where `a` is null; where only truth counts, just what `then` writes.
@@ -402,12 +391,7 @@ impl<'m> NodeWriter<'m> {
                 self.function("instr", &[text, part]);
                 self.put(" > 0)");
             }
-            (Function::StartsWith, [text, part]) => {
-                self.put("(substr(");
-                self.node(text, false);
-                self.wrapped(", 1, length(", part, "))");
-                self.wrapped(" = ", part, ")");
-            }
+            (Function::StartsWith, [text, part]) => self.function("ff_starts_with", &[text, part]),
             (Function::EndsWith, [text, part]) => self.function("ff_ends_with", &[text, part]),
             _ => self.put("NULL"),
         }
@@ -423,6 +407,11 @@ impl<'m> NodeWriter<'m> {
                 self.put(" ELSE ");
                 self.size(otherwise);
                 self.put(" END");
+            }
+            // What a look-up gives is known to be a list only inside it.
+            Node::One { entity, level, key, guard, value } => {
+                let size = Node::Call(Function::Size, vec![value.as_ref().clone()]);
+                self.one(*entity, *level, key, guard.as_deref(), &size);
             }
             Node::Constant(Value::Owned(rows), _) => self.put_number(rows.len() as i64),
             Node::Constant(Value::List(values), _) => self.put_number(values.len() as i64),
