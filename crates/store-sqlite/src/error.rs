@@ -46,6 +46,11 @@ pub fn unavailable(message: &str) -> Error {
     error
 }
 
+/// A commit that failed: it may be there after the next opening, or not.
+pub fn unknown(error: &rusqlite::Error) -> Error {
+    Error::new(ErrorCode::UnknownOutcome, "the commit failed, and whether it was written is not known").with_private(error)
+}
+
 /// A sum that does not fit.
 pub fn sum_overflow() -> Error {
     Error::limit("sum_digits_max", 18, "digits")

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::Inner;
 use crate::commit::{Committing, Counters, Stop, Texts};
-use crate::error::{to_error, unavailable};
+use crate::error::{to_error, unavailable, unknown};
 
 /// Requests in one transaction.
 const REQUESTS_MAX: usize = 512;
@@ -75,8 +75,11 @@ impl Writer {
 
     fn end(&mut self) {
         self.inner.readers.close();
-        // A checkpoint that fails leaves the log to the next opening.
-        let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        // After a failed commit nobody knows what of the log is on the disk: its judge is the next opening.
+        if !self.inner.poisoned.load(Ordering::Acquire) {
+            // A checkpoint that fails leaves the log to the next opening.
+            let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        }
         self.inner.write_state();
         self.inner.closed.store(true, Ordering::Release);
         self.inner.unlock();
@@ -84,8 +87,8 @@ impl Writer {
 
     /// One transaction; a message that is no commit ends it and is given back.
     fn batch(&mut self, first: Request, queue: &mut mpsc::Receiver<Message>) -> Option<Message> {
-        if self.inner.poisoned.load(Ordering::Acquire) {
-            let _ = first.answer.send(Err(CommitError::Refused(unavailable("the store failed and must be started again"))));
+        if let Err(error) = self.whole() {
+            let _ = first.answer.send(Err(CommitError::Refused(error)));
             return None;
         }
         if let Err(error) = self.execute("BEGIN IMMEDIATE") {
@@ -203,6 +206,12 @@ impl Writer {
         Vec::new()
     }
 
+    /// After a commit of unknown outcome nothing more is written.
+    fn whole(&self) -> Result<(), Error> {
+        let poisoned = self.inner.poisoned.load(Ordering::Acquire);
+        if poisoned { Err(unavailable("the store failed and must be started again")) } else { Ok(()) }
+    }
+
     fn poison(&self) {
         self.inner.poisoned.store(true, Ordering::Release);
         self.inner.failed.notify_waiters();
@@ -211,18 +220,22 @@ impl Writer {
 
     /// Runs work in a transaction of its own.
     pub fn transaction<T>(&mut self, work: impl FnOnce(&mut Writer) -> Result<T, Error>) -> Result<T, Error> {
+        self.whole()?;
         let before = self.position;
         self.execute("BEGIN IMMEDIATE").map_err(|error| to_error(&error))?;
         let done = work(self);
-        let ended = match &done {
-            Ok(_) => self.execute("COMMIT"),
-            Err(_) => self.execute("ROLLBACK"),
-        };
+        self.counters.forget();
         if done.is_err() {
             self.position = before;
+            if !self.connection.is_autocommit() && self.execute("ROLLBACK").is_err() {
+                self.poison();
+            }
+            return done;
         }
-        self.counters.forget();
-        ended.map_err(|error| to_error(&error))?;
+        if let Err(error) = self.execute("COMMIT") {
+            self.poison();
+            return Err(unknown(&error));
+        }
         self.inner.commits.fetch_add(1, Ordering::Release);
         self.inner.moved.send_replace(self.position);
         done
