@@ -44,7 +44,6 @@ pub(crate) enum ItemKind {
 pub(crate) struct EnumItem {
     pub(crate) name: Word,
     pub(crate) values: Vec<EnumValueItem>,
-    pub(crate) one_line: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -156,7 +155,7 @@ pub(crate) struct ChannelPart {
 pub(crate) enum ChannelPartKind {
     Attr(Attr),
     Stream(Word, Node),
-    Presence { fields: Vec<MemberItem>, one_line: bool },
+    Presence(Vec<MemberItem>),
     Signal(Word),
 }
 
@@ -172,6 +171,7 @@ pub(crate) struct TestItem {
 pub(crate) struct TestStep {
     pub(crate) span: Span,
     /// `given`, `allow` or `deny`.
+    #[expect(dead_code, reason = "a model's tests are checked, not yet run")]
     pub(crate) kind: Word,
     /// The verb of `allow` and `deny`.
     pub(crate) verb: Option<Word>,
@@ -257,24 +257,4 @@ pub(crate) enum Operator {
     Multiply,
     Divide,
     Remainder,
-}
-
-impl Operator {
-    /// As it is written.
-    pub(crate) fn text(self) -> &'static str {
-        match self {
-            Operator::Equal => "==",
-            Operator::NotEqual => "!=",
-            Operator::Less => "<",
-            Operator::LessOrEqual => "<=",
-            Operator::Greater => ">",
-            Operator::GreaterOrEqual => ">=",
-            Operator::In => "in",
-            Operator::Add => "+",
-            Operator::Subtract => "-",
-            Operator::Multiply => "*",
-            Operator::Divide => "/",
-            Operator::Remainder => "%",
-        }
-    }
 }

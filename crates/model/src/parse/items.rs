@@ -84,7 +84,6 @@ impl Parser<'_> {
     fn enumeration(&mut self) -> Parsed<EnumItem> {
         let name = self.type_name("a type name, as in `enum OrderState {`")?;
         self.expect("{")?;
-        let one_line = !self.first_on_line();
         let mut values = Vec::new();
         while !self.take("}") {
             if self.take(",") {
@@ -96,7 +95,7 @@ impl Parser<'_> {
             let attrs = self.attributes()?;
             values.push(EnumValueItem { doc, name, attrs, span: start..self.end() });
         }
-        Ok(EnumItem { name, values, one_line })
+        Ok(EnumItem { name, values })
     }
 
     fn type_item(&mut self, expected: &str) -> Parsed<TypeItem> {
@@ -282,8 +281,7 @@ impl Parser<'_> {
             self.expect("where")?;
             ChannelPartKind::Stream(entity, self.expr()?)
         } else if self.take("presence") {
-            let one_line = !self.token_at(self.at + 1).first_on_line;
-            ChannelPartKind::Presence { fields: self.members(false)?, one_line }
+            ChannelPartKind::Presence(self.members(false)?)
         } else if self.take("signal") {
             ChannelPartKind::Signal(self.word("a signal's name")?)
         } else {

@@ -50,7 +50,7 @@ impl Resolver<'_> {
             let kind = match &part.kind {
                 ChannelPartKind::Attr(attr) => attr.name.text.clone(),
                 ChannelPartKind::Stream(..) => SmolStr::new_static("stream"),
-                ChannelPartKind::Presence { .. } => SmolStr::new_static("presence"),
+                ChannelPartKind::Presence(_) => SmolStr::new_static("presence"),
                 ChannelPartKind::Signal(word) => SmolStr::new(format!("signal {}", word.text)),
             };
             if seen.contains(&kind) {
@@ -70,7 +70,7 @@ impl Resolver<'_> {
         match part {
             ChannelPartKind::Attr(attr) => self.channel_attr(channel, attr),
             ChannelPartKind::Stream(entity, node) => channel.stream = self.stream(entity, node, &channel.param),
-            ChannelPartKind::Presence { fields, .. } => channel.presence = self.presence(fields, span),
+            ChannelPartKind::Presence(fields) => channel.presence = self.presence(fields, span),
             ChannelPartKind::Signal(word) => {
                 self.check_name(word, "a signal's name");
                 channel.signals.push(word.text.clone());
