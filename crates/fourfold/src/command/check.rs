@@ -11,7 +11,7 @@ pub fn run(path: &Path, write: bool) -> Result<(), Failure> {
     let loaded = load::load(path)?;
     eprint!("{}", loaded.warnings);
     for entity in &loaded.model.entities {
-        println!("{}: {}", entity.name, class(entity.class));
+        say!("{}: {}", entity.name, class(entity.class));
     }
     if write {
         loaded.write_lock()?;
@@ -21,7 +21,7 @@ pub fn run(path: &Path, write: bool) -> Result<(), Failure> {
             loaded.files.lock.display()
         )));
     }
-    println!("{} is good: {} entities", loaded.files.model.display(), loaded.model.entities.len());
+    say!("{} is good: {} entities", loaded.files.model.display(), loaded.model.entities.len());
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use crate::settings::SettingFlags;
 
 pub fn run(path: &Path, as_markdown: bool, settings: &SettingFlags) -> Result<(), Failure> {
     if as_markdown {
-        print!("{}", markdown());
+        say!("{}", markdown().trim_end());
         return Ok(());
     }
     // Settings can be looked at before there is a model.
@@ -22,12 +22,23 @@ pub fn run(path: &Path, as_markdown: bool, settings: &SettingFlags) -> Result<()
     table.set_header(["setting", "value", "source", "unit", "meaning"]);
     for setting in SETTINGS {
         let (value, source) = texts.text(setting.name);
-        let value = if value.is_empty() { "–" } else { value };
-        table.add_row([setting.name, value, &source.to_string(), setting.unit, setting.meaning]);
+        let value = if value.is_empty() { "–".to_owned() } else { without_password(value) };
+        table.add_row([setting.name, &value, &source.to_string(), setting.unit, setting.meaning]);
     }
-    println!("{table}");
+    say!("{table}");
     for name in &texts.unserved {
-        println!("`{name}` is configured, and not served by this version yet");
+        say!("`{name}` is configured, and not served by this version yet");
     }
     Ok(())
+}
+
+/// `postgres://me:…@host/db`: a password in a URL stays where it is.
+fn without_password(value: &str) -> String {
+    let hidden = || {
+        let (scheme, rest) = value.split_once("://")?;
+        let (user, host) = rest.rsplit_once('@')?;
+        let (name, _) = user.split_once(':')?;
+        Some(format!("{scheme}://{name}:…@{host}"))
+    };
+    hidden().unwrap_or_else(|| value.to_owned())
 }

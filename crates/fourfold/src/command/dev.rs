@@ -45,8 +45,8 @@ async fn dev(path: &Path, loaded: Loaded, config: &Config) -> Result<(), Failure
     let key = DevKey::open(&config.data).map_err(Failure::failed)?;
     let session = Session { path, config, opened, key };
     eprint!("{}", loaded.warnings);
-    loaded.write_lock()?;
     load::migrate(&session.opened, &loaded.model, false).await?;
+    loaded.write_lock()?;
     if let Some(seed) = &config.seed {
         import::seed(&session.opened, &loaded.model, seed).await?;
     }
@@ -87,26 +87,27 @@ impl Session<'_> {
 
     async fn reloaded(&self) -> Result<(Loaded, Arc<Faces>), Failure> {
         let loaded = load::load(self.path)?;
-        loaded.write_lock()?;
         load::migrate(&self.opened, &loaded.model, false).await?;
+        // Not before: an edit that is refused must leave the numbers and columns of what it left out.
+        loaded.write_lock()?;
         let faces = self.faces(&loaded)?;
         Ok((loaded, faces))
     }
 
     fn greet(&self, model: &Model, running: &Running) {
         let base = url(self.config, running.address());
-        println!("\n  fourfold dev · {} · open to anyone on this machine\n", model.package.name);
-        println!("  page       {base}/");
+        say!("\n  fourfold dev · {} · open to anyone on this machine\n", model.package.name);
+        say!("  page       {base}/");
         for (name, address, command) in tries(model, &base, running) {
-            println!("  {name:<10} {address}\n             {command}");
+            say!("  {name:<10} {address}\n             {command}");
         }
         let data = self.config.data.display();
-        println!("\n  token      fourfold token dev --claims '{{\"sub\": \"1\", \"roles\": [\"admin\"]}}' --data {data}");
+        say!("\n  token      fourfold token dev --claims '{{\"sub\": \"1\", \"roles\": [\"admin\"]}}' --data {data}");
         if let Some(admin) = running.admin_address() {
-            println!("  metrics    http://{admin}/metrics");
+            say!("  metrics    http://{admin}/metrics");
         }
-        unserved(model, self.config).iter().for_each(|what| println!("  not served yet: {what}"));
-        println!();
+        unserved(model, self.config).iter().for_each(|what| say!("  not served yet: {what}"));
+        say!("");
     }
 }
 

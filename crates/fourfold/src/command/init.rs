@@ -34,7 +34,7 @@ pub fn run(path: &Path) -> Result<(), Failure> {
     write_new(&path.join("shop.fourfold"), MODEL)?;
     write_new(&path.join("fourfold.toml"), SETTINGS)?;
     write_new(&path.join(".gitignore"), ".fourfold/\n")?;
-    println!("next: fourfold dev {}", path.display());
+    say!("next: fourfold dev {}", path.display());
     Ok(())
 }
 
@@ -42,7 +42,7 @@ pub fn run(path: &Path) -> Result<(), Failure> {
 fn write_new(file: &Path, text: &str) -> Result<(), Failure> {
     match fs::File::create_new(file).and_then(|mut out| std::io::Write::write_all(&mut out, text.as_bytes())) {
         Ok(()) => {
-            println!("wrote {}", file.display());
+            say!("wrote {}", file.display());
             Ok(())
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {

@@ -45,12 +45,12 @@ async fn plan(path: &Path, settings: &SettingFlags) -> Result<(), Failure> {
     let opened = load::open_store(&config)?;
     let migration = opened.store.migration(&loaded.model).await.map_err(told)?;
     for step in &migration.steps {
-        println!("{}{}", step.title, if step.destructive { "  (loses data)" } else { "" });
+        say!("{}{}", step.title, if step.destructive { "  (loses data)" } else { "" });
         if !step.statement.is_empty() {
-            println!("    {}", step.statement.replace('\n', "\n    "));
+            say!("    {}", step.statement.replace('\n', "\n    "));
         }
     }
-    println!("{} steps", migration.steps.len());
+    say!("{} steps", migration.steps.len());
     opened.store.close().await;
     Ok(())
 }
@@ -60,8 +60,8 @@ async fn apply(path: &Path, allow_destructive: bool, settings: &SettingFlags) ->
     let config = settings.config(loaded.files.folder())?;
     let opened = load::open_store(&config)?;
     let titles = load::migrate(&opened, &loaded.model, allow_destructive).await?;
-    titles.iter().for_each(|title| println!("{title}"));
-    println!("{} steps done", titles.len());
+    titles.iter().for_each(|title| say!("{title}"));
+    say!("{} steps done", titles.len());
     opened.store.close().await;
     Ok(())
 }

@@ -39,11 +39,11 @@ async fn serve(model: &SharedModel, config: &Config, auth: Arc<Auth>) -> Result<
     let faces = Faces::new(engine, auth, Shown { visibility: config.visibility, dev: false });
     let key = DevKey::open(&config.data).map_err(Failure::failed)?;
     let running = Running::start(config, faces, false, key.bytes()).await.map_err(Failure::failed)?;
-    println!("serving {} on {}", model.package.name, url(config, running.address()));
+    say!("serving {} on {}", model.package.name, url(config, running.address()));
     if let Some(admin) = running.admin_address() {
-        println!("metrics on http://{admin}/metrics");
+        say!("metrics on http://{admin}/metrics");
     }
-    unserved(model, config).iter().for_each(|what| println!("not served yet: {what}"));
+    unserved(model, config).iter().for_each(|what| say!("not served yet: {what}"));
     tokio::select! {
         result = ended() => result?,
         () = opened.failed() => return Err(Failure::Store("a commit failed and its outcome is not known; begin again to recover".into())),

@@ -27,6 +27,6 @@ pub fn run(what: &What) -> Result<(), Failure> {
         .map_err(|error| Failure::Use(format!("`--claims` must be a JSON object such as `{{\"roles\": [\"admin\"]}}`: {error}")))?;
     std::fs::create_dir_all(data).map_err(|error| Failure::Failed(format!("cannot make `{}`: {error}", data.display())))?;
     let key = DevKey::open(data).map_err(|error| Failure::Failed(format!("`{}`: {error}", data.display())))?;
-    println!("{}", key.token(&claims).map_err(Failure::failed)?);
+    say!("{}", key.token(&claims).map_err(Failure::failed)?);
     Ok(())
 }

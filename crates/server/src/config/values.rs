@@ -206,7 +206,9 @@ fn store_url(texts: &Texts, data: &std::path::Path) -> Result<StoreUrl, String> 
         Some((kind @ ("postgres" | "postgresql" | "mongodb"), _)) => {
             Err(format!("`store.url` is a `{kind}:` URL, which this version does not serve yet; `sqlite:FILE` and `memory:` are served"))
         }
-        _ => Err(format!("`store.url` must be `sqlite:FILE` or `memory:`, not `{url}`")),
+        // Only its kind is told: a URL may hold a password.
+        Some((kind, _)) => Err(format!("`store.url` must be `sqlite:FILE` or `memory:`, not a `{kind}:` URL")),
+        None => Err("`store.url` must be `sqlite:FILE` or `memory:`".to_owned()),
     }
 }
 

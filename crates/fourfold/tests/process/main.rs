@@ -1,0 +1,10 @@
+//! The real binary, as a process: what it prints, how it ends, what it leaves behind.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod binary;
+mod commands;
+mod dev;
+mod migrate;
+mod serve;
+mod settings;

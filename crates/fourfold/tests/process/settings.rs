@@ -1,0 +1,56 @@
+//! Settings: where they come from, what `config` shows, and what is refused.
+
+use crate::binary::{Folder, command, ended, run};
+use crate::commands::SHOP;
+
+#[test]
+fn every_setting_is_printed_with_its_value_source_unit_and_meaning() {
+    let folder = Folder::with(&[("shop.fourfold", SHOP), ("fourfold.toml", "[limits]\npage_size_max = 500\n")]);
+    let mut config = command(&folder.0, &["config", "--listen", "127.0.0.1:1234"]);
+    let ran = ended(config.env("FOURFOLD_LOG_FORMAT", "json")).ended(0);
+    let line = |name: &str| {
+        let found = ran.out.lines().find(|line| line.split_whitespace().next() == Some(name));
+        found.unwrap_or_else(|| panic!("no {name}: {}", ran.out)).split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert!(line("setting").ends_with("value source unit meaning"));
+    assert!(line("server.listen").starts_with("server.listen 127.0.0.1:1234 --listen"));
+    assert!(line("log.format").starts_with("log.format json FOURFOLD_LOG_FORMAT"));
+    assert_eq!(line("limits.page_size_max"), "limits.page_size_max 500 fourfold.toml rows the largest page; more is taken as this");
+    assert!(line("limits.filter_terms_max").starts_with("limits.filter_terms_max 20 default terms"));
+    let page = run(&folder, &["config", "--markdown"]).ended(0).out;
+    let settings = page.lines().filter(|line| line.starts_with("| `")).count();
+    assert_eq!(ran.out.lines().count(), settings + 1, "each setting of the page has a line");
+}
+
+#[test]
+fn a_secret_is_never_printed() {
+    let folder = Folder::with(&[("shop.fourfold", SHOP), ("secret", "a secret of more than 32 bytes, for HS256")]);
+    folder.write("fourfold.toml", "[auth]\nhs256_secret_file = \"secret\"\nissuer = \"me\"\naudience = \"you\"\n");
+    let ran = run(&folder, &["config"]).ended(0).says("hs256_secret_file");
+    assert!(!ran.out.contains("a secret of"), "{}", ran.out);
+    for url in ["postgres://someone:hunter2@db.example/shop", "mysql://someone:hunter2@db.example/shop"] {
+        for args in [["config"], ["serve"]] {
+            let mut asked = command(&folder.0, &args);
+            let ran = ended(asked.env("FOURFOLD_STORE_URL", url));
+            assert!(!format!("{ran:?}").contains("hunter2"), "{args:?} {ran:?}");
+        }
+    }
+}
+
+#[test]
+fn an_unknown_setting_is_an_error_with_a_suggestion() {
+    let folder = Folder::with(&[
+        ("shop.fourfold", SHOP),
+        ("fourfold.toml", "[server]\nlissten = \"127.0.0.1:1\"\n[limits]\npage_size_max = \"many\"\n"),
+    ]);
+    for command in ["serve", "dev", "config"] {
+        // A lock that is in step, so that the settings are what is wrong.
+        run(&folder, &["check", "--write"]).ended(0);
+        let ran = run(&folder, &[command]).ended(2);
+        ran.says("unknown setting `server.lissten`; did you mean `server.listen`?").says("`limits.page_size_max` must be a whole number");
+    }
+    folder.write("fourfold.toml", "");
+    let mut serve = command(&folder.0, &["serve"]);
+    let ran = ended(serve.env("FOURFOLD_SERVER_LISTE", "127.0.0.1:1")).ended(2);
+    ran.says("`FOURFOLD_SERVER_LISTE`, which is no setting; did you mean `FOURFOLD_SERVER_LISTEN`?");
+}
