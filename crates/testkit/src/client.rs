@@ -156,13 +156,35 @@ impl Default for Wire {
 }
 
 impl Wire {
-    /// Sends a request.
+    /// Sends a request; where no whole answer comes, [`no_answer`].
     pub async fn send(&self, request: http::request::Builder, body: Vec<u8>) -> HttpAnswer {
         let request = request.body(Full::new(Bytes::from(body))).expect("a request");
-        let response = self.0.request(request).await.expect("an answer");
+        let response = match self.0.request(request).await {
+            Ok(response) => response,
+            Err(error) => return no_answer(&error).into(),
+        };
         let status = response.status().as_u16();
-        let body = response.into_body().collect().await.expect("a body").to_bytes();
-        HttpAnswer { status, body }
+        match response.into_body().collect().await {
+            Ok(body) => HttpAnswer { status, body: body.to_bytes() },
+            Err(error) => no_answer(&error).into(),
+        }
+    }
+}
+
+/// The code of a refusal that no server said: it may have done what was asked, or not.
+pub const NO_ANSWER: &str = "no_answer";
+
+/// A server that is gone, or went before its answer was whole.
+pub fn no_answer(error: &dyn std::fmt::Display) -> Refusal {
+    Refusal { code: NO_ANSWER.to_owned(), pointers: Vec::new(), text: error.to_string() }
+}
+
+impl From<Refusal> for HttpAnswer {
+    /// In the form of every API at once.
+    fn from(refusal: Refusal) -> HttpAnswer {
+        let errors = serde_json::json!([{ "message": refusal.text, "extensions": { "code": refusal.code.to_uppercase() } }]);
+        let body = serde_json::json!({ "code": refusal.code, "errors": errors });
+        HttpAnswer { status: 599, body: body.to_string().into() }
     }
 }
 

@@ -17,7 +17,7 @@ use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, SerializeO
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use crate::client::{Answer, Ask, Client, Refusal, Wire, camel, enum_of, plain, request, snake};
+use crate::client::{Answer, Ask, Client, Refusal, Wire, camel, enum_of, no_answer, plain, request, snake};
 use crate::grpc::{called, shaped};
 
 /// A client of gRPC.
@@ -37,20 +37,20 @@ impl Grpc {
     async fn call(&self, ask: &Ask<'_>) -> Answer {
         let (path, mut body) = called(ask);
         proto_json(ask, &mut body);
-        let method = self.method(&path).await;
+        let method = self.method(&path).await?;
         let message = DynamicMessage::deserialize(method.input(), body.clone()).map_err(|error| unwritable(&body, &error))?;
         let mut request = request(ask, "POST", format!("http://{}{path}", self.address)).header("content-type", "application/grpc");
         request = request.header("te", "trailers");
         let request = request.body(Full::new(framed(&message.encode_to_vec()))).expect("a request");
-        let response = self.http.request(request).await.expect("an answer");
+        let response = self.http.request(request).await.map_err(|error| no_answer(&error))?;
         let head = response.headers().clone();
-        let collected = response.into_body().collect().await.expect("a body");
+        let collected = response.into_body().collect().await.map_err(|error| no_answer(&error))?;
         let trailers = collected.trailers().cloned().unwrap_or_default();
         // Trailers say more where both are there: the details are only in them.
         refused(&trailers)?;
         refused(&head)?;
         let bytes = collected.to_bytes();
-        let message = bytes.get(5..).expect("one framed message");
+        let message = bytes.get(5..).ok_or_else(|| no_answer(&"no message"))?;
         let message = DynamicMessage::decode(method.output(), message).expect("a message of the descriptors");
         let options = SerializeOptions::new().use_proto_field_name(true);
         let json = message.serialize_with_options(serde_json::value::Serializer, &options).expect("JSON");
@@ -58,15 +58,15 @@ impl Grpc {
     }
 
     /// A method by its path, from the descriptors that are served.
-    async fn method(&self, path: &str) -> MethodDescriptor {
-        let pool = self.pool.get_or_init(async || {
+    async fn method(&self, path: &str) -> Result<MethodDescriptor, Refusal> {
+        let pool = self.pool.get_or_try_init(async || {
             let get = http::Request::builder().uri(format!("http://{}/descriptor.binpb", self.address));
             let answer = Wire::default().send(get, Vec::new()).await;
-            DescriptorPool::decode(answer.body).expect("descriptors")
+            DescriptorPool::decode(answer.body).map_err(|error| no_answer(&error))
         });
         let (service, method) = path.trim_start_matches('/').split_once('/').expect("a path");
-        let service = pool.await.get_service_by_name(service).expect("a service");
-        service.methods().find(|known| known.name() == method).expect("a method")
+        let service = pool.await?.get_service_by_name(service).expect("a service");
+        Ok(service.methods().find(|known| known.name() == method).expect("a method"))
     }
 }
 

@@ -14,5 +14,5 @@ pub mod scenario;
 pub mod served;
 pub mod websocket;
 
-pub use client::{Answer, Ask, Client, Refusal};
+pub use client::{Answer, Ask, Client, NO_ANSWER, Refusal};
 pub use served::Served;

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::client::{Answer, Ask, Client, Refusal};
+use crate::client::{Answer, Ask, Client, Refusal, no_answer};
 
 /// A client of WebSocket.
 pub struct WebSocket {
@@ -23,9 +23,9 @@ impl WebSocket {
     }
 
     async fn call(&self, ask: &Ask<'_>) -> Answer {
-        let stream = TcpStream::connect(self.address).await.expect("a connection");
+        let stream = TcpStream::connect(self.address).await.map_err(|error| no_answer(&error))?;
         let uri = format!("ws://{}/connection/websocket", self.address);
-        let (mut socket, _) = tokio_tungstenite::client_async(uri, stream).await.expect("a handshake");
+        let (mut socket, _) = tokio_tungstenite::client_async(uri, stream).await.map_err(|error| no_answer(&error))?;
         let connect = match &ask.token {
             Some(token) => object!({ "id": 1, "connect": { "token": token } }),
             None => object!({ "id": 1, "connect": {} }),
@@ -68,9 +68,9 @@ fn data(ask: &Ask<'_>) -> Value {
 
 /// Sends a command, and waits for the reply with its id.
 async fn reply(socket: &mut WebSocketStream<TcpStream>, id: u64, command: &Value) -> Answer {
-    socket.send(Message::text(command.to_string())).await.expect("sent");
+    socket.send(Message::text(command.to_string())).await.map_err(|error| no_answer(&error))?;
     loop {
-        let message = socket.next().await.expect("a message").expect("a frame");
+        let message = socket.next().await.ok_or_else(|| no_answer(&"the end"))?.map_err(|error| no_answer(&error))?;
         let text = match message {
             Message::Text(text) => text,
             Message::Close(frame) => return Err(closed(frame.map(|frame| (u16::from(frame.code), frame.reason.to_string())))),

@@ -5,6 +5,7 @@
 mod binary;
 mod commands;
 mod dev;
+mod kill;
 mod migrate;
 mod serve;
 mod settings;
