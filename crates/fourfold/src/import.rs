@@ -25,7 +25,7 @@ pub async fn seed(opened: &Opened, model: &SharedModel, file: &Path) -> Result<(
     }
     let source = open(file)?;
     eprintln!("loading {}", file.display());
-    let copied = copy(opened, model, &source).await?;
+    let copied = copy(opened, model, &source, &map::ReadFrom::new()).await?;
     copied.refuse_differences()?;
     eprintln!("loaded {} rows of {} tables in {:.1?}", copied.rows(), copied.tables.len(), copied.took);
     Ok(())

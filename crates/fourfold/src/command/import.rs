@@ -18,10 +18,10 @@ pub fn run(source: &str, out: &Path) -> Result<(), Failure> {
         _ => return Err(Failure::Use(format!("the source must be `sqlite:FILE`, not `{source}`"))),
     };
     if let Ok(files) = ModelFiles::find(out) {
-        println!("`{}` exists; nothing was changed", files.model.display());
+        say!("`{}` exists; nothing was changed", files.model.display());
         let data = out.join(".fourfold");
-        println!("its rows are in `{}`{}", data.display(), if data.join("data.db").exists() { "" } else { ", which is not there" });
-        println!("import into another folder, or remove this one first");
+        say!("its rows are in `{}`{}", data.display(), if data.join("data.db").exists() { "" } else { ", which is not there" });
+        say!("import into another folder, or remove this one first");
         return Ok(());
     }
     let source = import::open(&file)?;
@@ -29,16 +29,18 @@ pub fn run(source: &str, out: &Path) -> Result<(), Failure> {
     let name = package(&file);
     fs::create_dir_all(out).map_err(|error| Failure::Failed(format!("cannot make `{}`: {error}", out.display())))?;
     let model = out.join(format!("{name}.fourfold"));
-    fs::write(&model, text::text(&name, &mapped)).map_err(Failure::failed)?;
+    let written = text::text(&name, &mapped);
+    // What cannot be laid out is written all the same: loading it says what is wrong, with its lines.
+    fs::write(&model, fourfold_model::format(&written).unwrap_or(written)).map_err(Failure::failed)?;
     let loaded = load::load(&model)?;
     write_neighbours(out, &loaded)?;
-    println!("wrote {} with {} entities", model.display(), mapped.entities.len());
-    mapped.notes.iter().for_each(|note| println!("note: {note}"));
-    let copied = runtime(2)?.block_on(copy(&loaded, &source))?;
+    say!("wrote {} with {} entities", model.display(), mapped.entities.len());
+    mapped.notes.iter().for_each(|note| say!("note: {note}"));
+    let copied = runtime(2)?.block_on(copy(&loaded, &source, &mapped.read_from))?;
     show(&copied);
     copied.refuse_differences()?;
-    println!("every entity is for admins alone now: widen its `@@allow` where others may come in");
-    println!("next: fourfold dev {}", out.display());
+    say!("every entity is for admins alone now: widen its `@@allow` where others may come in");
+    say!("next: fourfold dev {}", out.display());
     Ok(())
 }
 
@@ -55,15 +57,15 @@ fn write_neighbours(out: &Path, loaded: &Loaded) -> Result<(), Failure> {
 fn package(file: &Path) -> String {
     let stem = file.file_stem().map(|stem| stem.to_string_lossy().to_lowercase()).unwrap_or_default();
     let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    let name = name.trim_matches('_').to_owned();
+    let name = name.split('_').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("_");
     if name.starts_with(|c: char| c.is_ascii_lowercase()) { name } else { format!("db_{name}").trim_end_matches('_').to_owned() }
 }
 
-async fn copy(loaded: &Loaded, source: &import::introspect::Source) -> Result<Copied, Failure> {
+async fn copy(loaded: &Loaded, source: &import::introspect::Source, read_from: &map::ReadFrom) -> Result<Copied, Failure> {
     let config = SettingFlags::default().config(loaded.files.folder())?;
     let opened = load::open_store(&config)?;
     load::migrate(&opened, &loaded.model, false).await?;
-    let copied = import::copy(&opened, &loaded.model, source).await;
+    let copied = import::copy(&opened, &loaded.model, source, read_from).await;
     opened.store.close().await;
     copied
 }
@@ -84,6 +86,6 @@ fn show(copied: &Copied) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    println!("{table}");
-    println!("{} tables, {} rows in {:.2?}", copied.tables.len(), copied.rows(), copied.took);
+    say!("{table}");
+    say!("{} tables, {} rows in {:.2?}", copied.tables.len(), copied.rows(), copied.took);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fourfold_engine::{Engine, IngestRow};
-use fourfold_model::{Base, Entity, EntityId, Expr, ExprKind, ExprType, FieldId, KEY, Model, Rule, SharedModel, Value, Verb};
+use fourfold_model::{Base, Entity, EntityId, Expr, ExprKind, ExprType, Field, FieldId, KEY, Model, Rule, SharedModel, Value, Verb};
 use fourfold_op::{
     Answered, Claims, Context, Deadline, Error, Limits, List, Operand, Operation, Outcome, Page, Principal, RequestId, Select, SelectKind,
     WriteKind,
@@ -14,6 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::convert::convert;
 use super::introspect::{Source, Table, quote};
+use super::map::ReadFrom;
 use crate::failure::Failure;
 use crate::load::Opened;
 
@@ -81,7 +82,7 @@ struct Load<'a> {
 }
 
 /// Copies every table that an entity of the model has, and reads everything back.
-pub async fn copy(opened: &Opened, model: &SharedModel, source: &Source) -> Result<Copied, Failure> {
+pub async fn copy(opened: &Opened, model: &SharedModel, source: &Source, read_from: &ReadFrom) -> Result<Copied, Failure> {
     let begun = Instant::now();
     let opened_model: SharedModel = Arc::new(open_to_all(model));
     let engine = Engine::new(opened.for_engine(), opened_model, opened.generation(), Limits::default());
@@ -91,7 +92,7 @@ pub async fn copy(opened: &Opened, model: &SharedModel, source: &Source) -> Resu
     for (id, entity) in model.entity_ids() {
         if let Some(table) = source.tables.iter().find(|table| entity.table.eq_ignore_ascii_case(&table.name)) {
             loads.push(
-                read_table(model, source, id, entity, table, &mut refused)
+                read_table(model, (source, read_from), id, entity, table, &mut refused)
                     .map_err(|error| Failure::Failed(format!("`{}`: {error}", table.name)))?,
             );
         }
@@ -133,19 +134,13 @@ fn open_to_all(model: &Model) -> Model {
 /// Reads a table by the columns that the model's fields have.
 fn read_table<'a>(
     model: &Model,
-    source: &Source,
+    (source, read_from): (&Source, &ReadFrom),
     id: EntityId,
     entity: &'a Entity,
     table: &'a Table,
     refused: &mut Vec<String>,
 ) -> rusqlite::Result<Load<'a>> {
-    let has = |column: &str| table.columns.iter().any(|known| known.name.eq_ignore_ascii_case(column));
-    let fields: Vec<FieldId> = entity
-        .field_ids()
-        .filter(|(_, field)| field.name != "revision" && field.computed.is_none() && has(&field.column))
-        .map(|(id, _)| id)
-        .collect();
-    let columns: Vec<String> = fields.iter().map(|field| quote(&entity.field(*field).column)).collect();
+    let (fields, columns) = columns(entity, table, read_from);
     let keys: Vec<String> = table.columns.iter().filter(|column| column.key > 0).map(|column| quote(&column.name)).collect();
     let order = if keys.is_empty() { String::new() } else { format!(" ORDER BY {}", keys.join(", ")) };
     let mut statement = source.connection.prepare(&format!("SELECT {} FROM {}{order}", columns.join(", "), quote(&table.name)))?;
@@ -163,18 +158,30 @@ fn read_table<'a>(
         }
         if set.len() == fields.len() {
             load.checksum = load.checksum.wrapping_add(checksum(set.iter().map(|(_, value)| value)));
-            load.waiting.push(keyed(set));
+            load.waiting.push(keyed(entity, set));
         }
     }
     Ok(load)
 }
 
-fn keyed(mut set: Vec<(FieldId, Value)>) -> IngestRow {
+/// The fields that have a column in the source, and those columns.
+fn columns(entity: &Entity, table: &Table, read_from: &ReadFrom) -> (Vec<FieldId>, Vec<String>) {
+    let has = |column: &str| table.columns.iter().any(|known| known.name.eq_ignore_ascii_case(column));
+    let column = |field: &Field| match read_from.get(&(table.name.clone(), field.name.to_string())) {
+        Some(other) => other.clone(),
+        None => Some(field.column.to_string()).filter(|column| has(column)),
+    };
+    let fields = entity.field_ids().filter(|(_, field)| field.name != "revision" && field.computed.is_none());
+    fields.filter_map(|(id, field)| Some((id, quote(&column(field)?)))).unzip()
+}
+
+fn keyed(entity: &Entity, mut set: Vec<(FieldId, Value)>) -> IngestRow {
     let key = set.first().filter(|(field, _)| *field == KEY).map(|(_, value)| value.clone());
     if key.is_some() {
         set.remove(0);
     }
-    set.retain(|(_, value)| !value.is_null());
+    // What is not said is null, but where a default would be put.
+    set.retain(|(field, value)| !value.is_null() || entity.field(*field).default.is_some());
     IngestRow { key, set }
 }
 

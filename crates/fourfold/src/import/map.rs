@@ -1,16 +1,22 @@
-//! Tables to entities: names, types, keys and relations, and what has no form in a model.
+//! Tables to entities: names, types, keys and relations. What has no form in a model is told, never dropped in silence.
 
-use std::collections::BTreeSet;
+mod indexes;
+mod naming;
+mod relations;
+mod types;
 
-use fourfold_model::names;
-use rusqlite::Connection;
+use std::collections::BTreeMap;
 
-use super::introspect::{Column, Foreign, Source, Table, quote};
+use super::introspect::{Column, Source, Table};
+use naming::{Names, TypeName};
+use relations::Relations;
 
 /// An entity of the model to write.
 #[derive(Clone, Debug)]
 pub struct Entity {
     pub name: String,
+    /// Where the rules would make another one, or none.
+    pub plural: Option<String>,
     pub table: String,
     pub members: Vec<Member>,
     pub indexes: Vec<Index>,
@@ -28,278 +34,153 @@ pub struct Member {
     pub attributes: Vec<String>,
 }
 
+/// Which column of the source a field of a table is read from, where it is not its own: `None` is none.
+pub type ReadFrom = BTreeMap<(String, String), Option<String>>;
+
 /// What a database comes to.
 #[derive(Debug)]
 pub struct Mapped {
     pub entities: Vec<Entity>,
+    pub read_from: ReadFrom,
     /// What was left out or changed, for people.
     pub notes: Vec<String>,
 }
 
 /// Maps every table.
 pub fn map(source: &Source) -> rusqlite::Result<Mapped> {
-    let mut notes: Vec<String> = source.left_out.iter().map(|what| format!("{what} has no form in a model and was left out")).collect();
-    let mut entities = Vec::new();
-    for table in &source.tables {
-        entities.push(Mapper { source, table, notes: &mut notes }.entity()?);
+    let notes = source.left_out.iter().map(|what| format!("{what} has no form in a model and was left out")).collect();
+    let mut mapped = Mapped { entities: Vec::new(), read_from: ReadFrom::new(), notes };
+    let types = naming::types(source.tables.iter().map(|table| table.name.as_str()));
+    let relations = Relations::of(source, &mut mapped.notes)?;
+    let mut taken = Vec::new();
+    for (table, name) in source.tables.iter().zip(&types) {
+        let mut mapper = Mapper { source, table, types: &types, relations: &relations, names: Names::default(), mapped: &mut mapped };
+        let entity = mapper.entity(name)?;
+        taken.push(mapper.names);
+        mapped.entities.push(entity);
     }
-    inverses(source, &mut entities);
-    Ok(Mapped { entities, notes })
-}
-
-/// `invoice_line`, `InvoiceLine` and `invoice lines` as a type: `InvoiceLine`.
-fn type_name(table: &str) -> String {
-    let snake = field_name(table);
-    snake.split('_').map(capital).collect()
-}
-
-fn capital(word: &str) -> String {
-    let mut letters = word.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-/// A column's name as a field: snake case, plain letters.
-fn field_name(column: &str) -> String {
-    let plain: String = column.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    let mut name = names::snake(&plain);
-    while name.contains("__") {
-        name = name.replace("__", "_");
-    }
-    let name = name.trim_matches('_').to_owned();
-    let reserved =
-        matches!(name.as_str(), "old" | "new" | "caller" | "channel" | "in" | "true" | "false" | "null" | "id" | "revision" | "cursor");
-    match name.chars().next() {
-        Some(first) if first.is_ascii_lowercase() && !reserved => name,
-        Some(first) if first.is_ascii_lowercase() => format!("{name}_field"),
-        _ => format!("f_{name}"),
-    }
+    relations.inverses(source, &mut mapped.entities, &mut taken);
+    Ok(mapped)
 }
 
 struct Mapper<'a> {
     source: &'a Source,
     table: &'a Table,
-    notes: &'a mut Vec<String>,
+    types: &'a [TypeName],
+    relations: &'a Relations,
+    names: Names,
+    mapped: &'a mut Mapped,
+}
+
+/// A column's field: its name in the model, and the name of its value, which of a relation ends in `_id`.
+struct Named {
+    name: String,
+    stored: String,
 }
 
 impl Mapper<'_> {
-    fn entity(mut self) -> rusqlite::Result<Entity> {
-        let mut members = vec![self.key()?];
-        for column in &self.table.columns {
-            if self.own_key() != Some(&column.name) {
-                let member = self.member(column)?;
-                members.push(member);
-            }
+    fn entity(&mut self, name: &TypeName) -> rusqlite::Result<Entity> {
+        let own_key = self.relations.own_key(self.table);
+        let columns: Vec<&Column> = self.table.columns.iter().filter(|column| own_key != Some(&column.name)).collect();
+        let named = self.named(&columns);
+        let mut members = vec![self.key(own_key)?];
+        for (column, named) in columns.iter().zip(&named) {
+            let member = self.member(column, named)?;
+            members.push(member);
         }
-        let (indexes, uniques) = self.indexes();
-        Ok(Entity { name: type_name(&self.table.name), table: self.table.name.clone(), members, indexes, uniques })
+        let stored: BTreeMap<&str, &str> = columns
+            .iter()
+            .zip(&named)
+            .map(|(column, named)| (column.name.as_str(), named.stored.as_str()))
+            .chain(own_key.map(|key| (key, "id")))
+            .collect();
+        let opaque: Vec<&str> = members.iter().filter(|member| member.ty.starts_with("Json")).map(|member| member.name.as_str()).collect();
+        let (indexes, uniques) = indexes::of(self.table, &stored, &opaque, &mut self.mapped.notes);
+        self.tell_clauses();
+        Ok(Entity { name: name.name.clone(), plural: name.plural.clone(), table: self.table.name.clone(), members, indexes, uniques })
     }
 
-    /// The one column that is the key, where there is one and it is not a relation too.
-    fn own_key(&self) -> Option<&str> {
-        let mut keys = self.table.columns.iter().filter(|column| column.key > 0);
-        let first = keys.next()?;
-        let plain = keys.next().is_none() && self.foreign(first).is_none();
-        plain.then_some(first.name.as_str())
+    /// Plain columns have their names first, and relations what is left.
+    fn named(&mut self, columns: &[&Column]) -> Vec<Named> {
+        let mut named: Vec<Option<Named>> = columns
+            .iter()
+            .map(|column| {
+                let plain = self.relations.target(self.table, &column.name).is_none();
+                plain.then(|| self.names.field(&column.name)).map(|name| Named { stored: name.clone(), name })
+            })
+            .collect();
+        for (slot, column) in named.iter_mut().zip(columns).filter(|(slot, _)| slot.is_none()) {
+            let name = self.names.relation(&column.name);
+            *slot = Some(Named { stored: format!("{name}_id"), name });
+        }
+        named.into_iter().flatten().collect()
     }
 
-    fn key(&mut self) -> rusqlite::Result<Member> {
-        let column = self.own_key().and_then(|name| self.table.columns.iter().find(|column| column.name == name));
+    fn key(&mut self, own_key: Option<&str>) -> rusqlite::Result<Member> {
+        let column = own_key.and_then(|name| self.table.columns.iter().find(|column| column.name == name));
         let Some(column) = column else {
-            self.notes.push(format!(
-                "`{}` has no key of one column, so `{}` gets an `id` of its own",
-                self.table.name,
-                type_name(&self.table.name)
-            ));
+            self.note(format!("`{}` has no key of one column that is no relation, so its rows get an `id` of their own", self.table.name));
+            self.mapped.read_from.insert((self.table.name.clone(), "id".into()), None);
             return Ok(Member { name: "id".into(), ty: "Int".into(), attributes: vec!["@key".into(), "@default(next())".into()] });
         };
-        let (ty, _) = self.scalar(column)?;
+        let ty = types::key(self.source, self.table, column, &mut self.mapped.notes)?;
         let mut attributes = vec!["@key".to_owned()];
-        match ty.as_str() {
+        match ty {
             "Int" | "BigInt" => attributes.push("@default(next())".into()),
             "Uuid" => attributes.push("@default(uuid7())".into()),
-            "String" => {}
-            other => self.notes.push(format!(
-                "the key `{}.{}` is a {other}, which cannot be a key; it is taken as a String",
-                self.table.name, column.name
-            )),
+            _ => {}
         }
-        let ty = if matches!(ty.as_str(), "Int" | "BigInt" | "Uuid") { ty } else { "String".into() };
         if column.name != "id" {
-            attributes.push(format!("@column({:?})", column.name));
+            attributes.push(column_attribute(&column.name));
         }
-        Ok(Member { name: "id".into(), ty, attributes })
+        Ok(Member { name: "id".into(), ty: ty.into(), attributes })
     }
 
-    fn foreign(&self, column: &Column) -> Option<&Foreign> {
-        let known = |table: &str| self.source.tables.iter().any(|other| other.name.eq_ignore_ascii_case(table));
-        self.table
-            .foreign
-            .iter()
-            .find(|key| key.columns.len() == 1 && key.columns[0].eq_ignore_ascii_case(&column.name) && known(&key.table))
-    }
-
-    fn member(&mut self, column: &Column) -> rusqlite::Result<Member> {
-        let (name, ty, mut attributes, own_column) = match self.foreign(column) {
-            Some(key) => {
-                let name = relation_name(&column.name);
-                let own = format!("{name}_id");
-                let on_delete = match key.on_delete.as_str() {
-                    "CASCADE" => vec!["@relation(delete: cascade)".to_owned()],
-                    "SET NULL" => vec!["@relation(delete: null)".to_owned()],
-                    _ => Vec::new(),
-                };
-                (name, type_name(&key.table), on_delete, own)
+    fn member(&mut self, column: &Column, named: &Named) -> rusqlite::Result<Member> {
+        let nullable = column.nullable || self.has_nulls_all_the_same(column)?;
+        let (ty, mut attributes) = match self.relations.target(self.table, &column.name) {
+            Some(relation) => {
+                let ty = self.types.get(relation.to).map(|of| of.name.clone()).unwrap_or_default();
+                (ty, relations::on_delete(self.table, relation, nullable, &mut self.mapped.notes))
             }
-            None => {
-                let (ty, attributes) = self.scalar(column)?;
-                let name = field_name(&column.name);
-                (name.clone(), ty, attributes, name)
-            }
+            None => types::scalar(self.source, self.table, column, &mut self.mapped.notes)?,
         };
-        if column.name != own_column {
-            attributes.push(format!("@column({:?})", column.name));
+        if matches!(column.name.to_lowercase().as_str(), "id" | "revision") {
+            self.note(format!(
+                "`{}.{}` became `{}`: the store has a column of that name itself",
+                self.table.name, column.name, named.stored
+            ));
+            self.mapped.read_from.insert((self.table.name.clone(), named.stored.clone()), Some(column.name.clone()));
+        } else if column.name != named.stored {
+            attributes.push(column_attribute(&column.name));
         }
-        Ok(Member { name, ty: format!("{ty}{}", if column.nullable { "?" } else { "" }), attributes })
+        Ok(Member { name: named.name.clone(), ty: format!("{ty}{}", if nullable { "?" } else { "" }), attributes })
     }
 
-    /// A column's type, with the constraints that its declaration and its rows bear out.
-    fn scalar(&mut self, column: &Column) -> rusqlite::Result<(String, Vec<String>)> {
-        let declared = column.declared.split('(').next().unwrap_or_default().trim();
-        let sizes = sizes(&column.declared);
-        let probe = Probe { connection: &self.source.connection, table: &self.table.name, column: &column.name };
-        let integer =
-            |probe: &Probe<'_>| Ok::<_, rusqlite::Error>(if probe.fits("BETWEEN -2147483648 AND 2147483647")? { "Int" } else { "BigInt" });
-        Ok(match declared {
-            "BOOL" | "BOOLEAN" => ("Boolean".into(), vec![]),
-            "BIGINT" | "INT8" | "UNSIGNED BIG INT" => ("BigInt".into(), vec![]),
-            _ if declared.contains("INT") => (integer(&probe)?.into(), vec![]),
-            "NUMERIC" | "DECIMAL" => match sizes.as_slice() {
-                [precision, scale] if *precision <= 18 && scale <= precision => (format!("Decimal({precision},{scale})"), vec![]),
-                _ => {
-                    self.notes.push(format!(
-                        "`{}.{}` is `{}`; a Decimal has 1 to 18 digits, so it became a Float",
-                        self.table.name, column.name, column.declared
-                    ));
-                    ("Float".into(), vec![])
-                }
-            },
-            "REAL" | "FLOAT" | "DOUBLE" | "DOUBLE PRECISION" => ("Float".into(), vec![]),
-            "DATETIME" | "TIMESTAMP" => ("DateTime".into(), vec![]),
-            "DATE" => ("Date".into(), vec![]),
-            "BLOB" => ("Bytes".into(), vec![]),
-            "UUID" => ("Uuid".into(), vec![]),
-            "JSON" | "JSONB" => ("Json".into(), vec![]),
-            _ if declared.contains("CHAR") || declared.contains("TEXT") || declared.contains("CLOB") => {
-                ("String".into(), self.length(column, &sizes, &probe)?)
-            }
-            _ => {
-                self.notes.push(format!(
-                    "`{}.{}` is declared `{}`, which is not known; it became a String",
-                    self.table.name, column.name, column.declared
-                ));
-                ("String".into(), vec![])
-            }
-        })
+    /// SQLite keeps nulls in a column that was declared otherwise later.
+    fn has_nulls_all_the_same(&mut self, column: &Column) -> rusqlite::Result<bool> {
+        let nulls = types::Probe::new(self.source, self.table, column).has_nulls()?;
+        if nulls && !column.nullable {
+            let declared = if column.key > 0 { "is of the key" } else { "is declared NOT NULL" };
+            self.note(format!("`{}.{}` {declared} and holds nulls, so it may be null", self.table.name, column.name));
+        }
+        Ok(nulls)
     }
 
-    fn length(&mut self, column: &Column, sizes: &[u32], probe: &Probe<'_>) -> rusqlite::Result<Vec<String>> {
-        let Some(max) = sizes.first().filter(|max| **max > 0) else { return Ok(Vec::new()) };
-        if probe.length_max()? > i64::from(*max) {
-            self.notes
-                .push(format!("`{}.{}` holds texts longer than its declared {max}, so it has no `@length`", self.table.name, column.name));
-            return Ok(Vec::new());
+    fn tell_clauses(&mut self) {
+        for column in &self.table.generated {
+            self.note(format!("`{}.{column}` is computed by the source and was left out; `@computed` says it in a model", self.table.name));
         }
-        Ok(vec![format!("@length(0..{max})")])
+        for clause in &self.table.clauses {
+            self.note(format!("`{}` has {clause}, which was left out", self.table.name));
+        }
     }
 
-    fn indexes(&mut self) -> (Vec<Index>, Vec<Vec<String>>) {
-        let (mut indexes, mut uniques) = (Vec::new(), Vec::new());
-        let keys: Vec<String> = {
-            let mut keys: Vec<&Column> = self.table.columns.iter().filter(|column| column.key > 0).collect();
-            keys.sort_by_key(|column| column.key);
-            keys.iter().map(|column| self.stored(&column.name)).collect()
-        };
-        if self.own_key().is_none() && !keys.is_empty() {
-            uniques.push(keys);
-        }
-        for index in &self.table.indexes {
-            if index.partial {
-                self.notes.push(format!("an index of `{}` on a part of its rows or on an expression was left out", self.table.name));
-            } else if index.unique {
-                uniques.push(index.columns.iter().map(|(name, _)| self.stored(name)).collect());
-            } else {
-                indexes.push(index.columns.iter().map(|(name, descends)| (self.stored(name), *descends)).collect());
-            }
-        }
-        (indexes, uniques)
-    }
-
-    /// The field that a column became.
-    fn stored(&self, column: &str) -> String {
-        match self.table.columns.iter().find(|known| known.name == column) {
-            _ if self.own_key() == Some(column) => "id".into(),
-            Some(known) if self.foreign(known).is_some() => format!("{}_id", relation_name(column)),
-            _ => field_name(column),
-        }
+    fn note(&mut self, note: String) {
+        self.mapped.notes.push(note);
     }
 }
 
-/// `CustomerId` leads to `customer`; `ReportsTo` is called so itself.
-fn relation_name(column: &str) -> String {
-    let name = names::snake(column);
-    field_name(name.strip_suffix("_id").filter(|rest| !rest.is_empty()).unwrap_or(&name))
-}
-
-/// `(10,2)`.
-fn sizes(declared: &str) -> Vec<u32> {
-    let inner = declared.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map_or("", |(inner, _)| inner);
-    inner.split(',').filter_map(|size| size.trim().parse().ok()).collect()
-}
-
-/// Asks the rows of one column.
-struct Probe<'a> {
-    connection: &'a Connection,
-    table: &'a str,
-    column: &'a str,
-}
-
-impl Probe<'_> {
-    fn fits(&self, condition: &str) -> rusqlite::Result<bool> {
-        let sql =
-            format!("SELECT NOT EXISTS (SELECT 1 FROM {t} WHERE NOT ({c} {condition}))", t = quote(self.table), c = quote(self.column));
-        self.connection.query_row(&sql, [], |row| row.get(0))
-    }
-
-    fn length_max(&self) -> rusqlite::Result<i64> {
-        let sql = format!("SELECT coalesce(max(length({c})), 0) FROM {t}", t = quote(self.table), c = quote(self.column));
-        self.connection.query_row(&sql, [], |row| row.get(0))
-    }
-}
-
-/// Gives each target of a relation a view of the rows that lead to it.
-fn inverses(source: &Source, entities: &mut [Entity]) {
-    let mut views: Vec<(String, Member)> = Vec::new();
-    for table in &source.tables {
-        let from = type_name(&table.name);
-        let targets: Vec<&Foreign> = table
-            .foreign
-            .iter()
-            .filter(|key| key.columns.len() == 1 && source.tables.iter().any(|other| other.name.eq_ignore_ascii_case(&key.table)))
-            .collect();
-        for key in &targets {
-            let relation = relation_name(&key.columns[0]);
-            let alone = targets.iter().filter(|other| other.table.eq_ignore_ascii_case(&key.table)).count() == 1;
-            let plural = names::plural(&names::snake(&from));
-            let name = if alone { plural } else { format!("{plural}_by_{relation}") };
-            let attributes = vec![format!("@relation(inverse: {relation})")];
-            views.push((type_name(&key.table), Member { name, ty: format!("{from}[]"), attributes }));
-        }
-    }
-    for (target, view) in views {
-        if let Some(entity) = entities.iter_mut().find(|entity| entity.name == target) {
-            let taken: BTreeSet<&str> = entity.members.iter().map(|member| member.name.as_str()).collect();
-            let name = if taken.contains(view.name.as_str()) { format!("{}_here", view.name) } else { view.name.clone() };
-            entity.members.push(Member { name, ..view });
-        }
-    }
+fn column_attribute(column: &str) -> String {
+    format!("@column({})", serde_json::Value::from(column))
 }

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::map::{Entity, Mapped, Member};
+use super::map::{Entity, Mapped};
 
 const RULE: &str = "@@allow(read, create, update, delete, \"admin\" in caller.roles)";
 
-/// A model file with everything that was mapped.
+/// A model file with everything that was mapped; `fmt` lays it out.
 pub fn text(name: &str, mapped: &Mapped) -> String {
     let mut text = format!(
         "// Imported by fourfold. Each entity is for admins alone: widen its rule where others may come in,\n\
@@ -22,11 +22,9 @@ pub fn text(name: &str, mapped: &Mapped) -> String {
 }
 
 fn write_entity(text: &mut String, entity: &Entity) {
-    let width = |of: fn(&Member) -> &str| entity.members.iter().map(|member| of(member).len()).max().unwrap_or(0);
-    let (names, types) = (width(|member| &member.name), width(|member| &member.ty));
     let _ = writeln!(text, "entity {} {{", entity.name);
     for member in &entity.members {
-        let line = format!("  {:names$} {:types$} {}", member.name, member.ty, member.attributes.join(" "));
+        let line = format!("  {} {} {}", member.name, member.ty, member.attributes.join(" "));
         let _ = writeln!(text, "{}", line.trim_end());
     }
     for fields in &entity.uniques {
@@ -36,7 +34,8 @@ fn write_entity(text: &mut String, entity: &Entity) {
         let fields: Vec<String> = fields.iter().map(|(name, descends)| format!("{name}{}", if *descends { " desc" } else { "" })).collect();
         let _ = writeln!(text, "  @@index({})", fields.join(", "));
     }
-    let _ = writeln!(text, "  @@name(table: {:?})", entity.table);
+    let plural = entity.plural.as_ref().map_or_else(String::new, |plural| format!("plural: \"{plural}\", "));
+    let _ = writeln!(text, "  @@name({plural}table: {})", serde_json::Value::from(entity.table.as_str()));
     let _ = writeln!(text, "  // to open it to readers: @@allow(read, true)");
     let _ = writeln!(text, "  {RULE}\n}}");
 }

@@ -5,7 +5,9 @@
 mod binary;
 mod commands;
 mod dev;
+mod import;
 mod kill;
 mod migrate;
+mod odd;
 mod serve;
 mod settings;
