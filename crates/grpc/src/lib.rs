@@ -15,6 +15,7 @@ mod ingest;
 mod message;
 mod order;
 mod reflection;
+mod refuse;
 mod render;
 mod schema;
 mod selection;
@@ -26,7 +27,8 @@ use std::sync::Arc;
 
 use fourfold_engine::Engine;
 use fourfold_model::Model;
-use fourfold_op::Context;
+use fourfold_op::{Context, Error, RequestId};
+use http::{HeaderValue, Response, StatusCode};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 
@@ -61,6 +63,12 @@ impl Grpc {
     /// Serves one request of any of the three protocols. What is not served is answered UNIMPLEMENTED.
     pub async fn serve(&self, context: Context, request: http::Request<Body>) -> http::Response<Body> {
         self.transport.serve(context, request).await
+    }
+
+    /// Refuses a request that [`serve`](Grpc::serve) shall not see, in the protocol that its `Content-Type` names.
+    pub fn refuse(&self, error: &Error, request: &RequestId, content_type: Option<&HeaderValue>) -> Response<Body> {
+        let http = StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        refuse::refusal(self.face.status(error, request), http, content_type)
     }
 }
 

@@ -189,7 +189,7 @@ fn not_authenticated() -> ConnectError {
     ConnectError::internal("the request came without a context")
 }
 
-fn connect_error(status: Status) -> ConnectError {
+pub(crate) fn connect_error(status: Status) -> ConnectError {
     let code = ErrorCode::from_grpc_code(u32::from(status.code)).unwrap_or(ErrorCode::Unknown);
     let mut error = ConnectError::new(code, status.message);
     error.details = status.details.into_iter().map(|detail| detail_of(detail.type_name, &detail.bytes)).collect();

@@ -97,7 +97,7 @@ impl Stack {
         let asked = Asked { stack: self, faces: &faces, route: &route, id: &id, begun };
         let (mut answer, who) = match AssertUnwindSafe(asked.face(request)).catch_unwind().await {
             Ok(answered) => answered,
-            Err(panic) => (route.refuse(&caught(&id, &*panic), &id), None),
+            Err(panic) => (refuse::refuse(&faces, &route, &caught(&id, &*panic), &id), None),
         };
         self.dress(&mut answer, &id, &caller);
         self.note(&route, &id, &answer, who.as_deref(), begun, peer);
@@ -165,19 +165,19 @@ impl Asked<'_> {
         match self.admitted(&request) {
             Ok(None) => {}
             Ok(Some(answer)) => return (answer, None),
-            Err(error) => return (self.route.refuse(&error, self.id), None),
+            Err(error) => return (self.refuse(&error), None),
         }
         let who = match self.authenticated(request.headers()) {
             Ok(who) => who,
-            Err(error) => return (self.route.refuse(&error, self.id), None),
+            Err(error) => return (self.refuse(&error), None),
         };
         let body = match self.body_limits(request.headers()) {
             Ok(body) => body,
-            Err(error) => return (self.route.refuse(&error, self.id), Some(who)),
+            Err(error) => return (self.refuse(&error), Some(who)),
         };
         let idempotency = match idempotency_key(request.headers()) {
             Ok(key) => key,
-            Err(error) => return (self.route.refuse(&error, self.id), Some(who)),
+            Err(error) => return (self.refuse(&error), Some(who)),
         };
         let context = Context {
             principal: Arc::clone(&who),
@@ -195,6 +195,11 @@ impl Asked<'_> {
             Api::Public => public::answer(self.faces, &context, request.method(), request.uri().path(), self.stack.is_ready()),
         };
         (answer, Some(who))
+    }
+
+    /// A refusal in the form of the API that was asked.
+    fn refuse(&self, error: &Error) -> Response<Body> {
+        refuse::refuse(self.faces, self.route, error, self.id)
     }
 
     /// What is answered or refused whoever asks.

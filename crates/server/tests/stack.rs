@@ -4,6 +4,8 @@
 
 mod small;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use http_body_util::BodyExt;
 use serde_json::Value as Json;
 use small::{Asked, started};
@@ -61,13 +63,32 @@ async fn bad_tokens_are_refused_in_the_form_of_each_api() {
     assert_eq!((status, &json(&body)["code"], &headers["www-authenticate"]), (401, &"unauthenticated".into(), &"Bearer".parse().unwrap()));
     let (status, _, body) = send(&asked, "POST", "/graphql", &[JSON, bad], "{}").await;
     assert_eq!((status, &json(&body)["errors"][0]["extensions"]["code"]), (401, &"UNAUTHENTICATED".into()));
-    let (status, _, body) = send(&asked, "POST", "/shop.v1.ProductService/GetProduct", &[JSON, bad], "{}").await;
-    assert_eq!((status, &json(&body)["code"]), (401, &"unauthenticated".into()));
-    let (status, headers, _) =
-        send(&asked, "POST", "/shop.v1.ProductService/GetProduct", &[("content-type", "application/grpc"), bad], "").await;
-    assert_eq!((status, &headers["grpc-status"]), (200, &"16".parse().unwrap()));
+    let (status, headers, body) = send(&asked, "POST", "/shop.v1.ProductService/GetProduct", &[JSON, bad], "{}").await;
+    assert_eq!((status, &json(&body)["code"], &headers["www-authenticate"]), (401, &"unauthenticated".into(), &"Bearer".parse().unwrap()));
+    assert_eq!(json(&body)["details"][0]["type"], "google.rpc.ErrorInfo");
     let (status, ..) = get(&asked, "/live", &[bad]).await;
     assert_eq!(status, 200);
+}
+
+/// Each protocol has its own place for an error, and the same reason in it.
+#[tokio::test]
+async fn bad_tokens_are_refused_in_each_protocol_of_grpc() {
+    let asked = started(false).await;
+    let call = async |kind| {
+        let headers = [("content-type", kind), ("authorization", "Bearer x.y.z")];
+        let (status, headers, body) = send(&asked, "POST", "/shop.v1.ProductService/GetProduct", &headers, "").await;
+        assert_eq!((status, headers["content-type"].to_str().unwrap()), (200, kind));
+        (headers, body)
+    };
+    for kind in ["application/grpc", "application/grpc+proto", "application/grpc-web+proto"] {
+        let (headers, body) = call(kind).await;
+        assert_eq!((&headers["grpc-status"], body.len()), (&"16".parse().unwrap(), 0));
+        let details = STANDARD_NO_PAD.decode(&headers["grpc-status-details-bin"]).unwrap();
+        assert!(details.windows(15).any(|part| part == b"UNAUTHENTICATED"), "{kind}");
+    }
+    let (_, body) = call("application/connect+json").await;
+    assert_eq!((body[0], u32::from_be_bytes(body[1..5].try_into().unwrap()) as usize), (2, body.len() - 5));
+    assert_eq!(json(&body[5..])["error"]["code"], "unauthenticated");
 }
 
 #[tokio::test]

@@ -5,14 +5,15 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
 
-use super::route::Api;
-use crate::body::{Body, empty, full};
+use super::Faces;
+use super::route::{Api, Route};
+use crate::body::{Body, full};
 use crate::problem::problem;
 
-pub(super) fn refuse(api: Api, error: &Error, request: &RequestId) -> Response<Body> {
-    match api {
+pub(super) fn refuse(faces: &Faces, route: &Route<'_>, error: &Error, request: &RequestId) -> Response<Body> {
+    match route.api {
         Api::GraphQl => graphql(error, request),
-        Api::Grpc => grpc(error),
+        Api::Grpc => finish(faces.grpc.refuse(error, request, route.content_type.as_ref()), error),
         _ => problem(error, Some(request)),
     }
 }
@@ -26,49 +27,6 @@ fn graphql(error: &Error, request: &RequestId) -> Response<Body> {
     finish(answer, error)
 }
 
-/// A trailers-only answer; gRPC-Web reads it from the head too, and Connect the status and the JSON of [`connect`].
-fn grpc(error: &Error) -> Response<Body> {
-    let mut answer = Response::new(empty());
-    let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert("grpc-status", HeaderValue::from(u16::from(error.code.row().grpc)));
-    if let Ok(message) = HeaderValue::from_str(&percent(&error.public.message)) {
-        headers.insert("grpc-message", message);
-    }
-    finish(answer, error)
-}
-
-/// A unary Connect call's error.
-pub(super) fn connect(error: &Error) -> Response<Body> {
-    let row = error.code.row();
-    let code = CONNECT_CODES.get(usize::from(row.grpc)).copied().unwrap_or("unknown");
-    let mut answer = Response::new(full(json!({"code": code, "message": error.public.message}).to_string()));
-    *answer.status_mut() = StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    finish(answer, error)
-}
-
-/// Connect's names of the gRPC codes, by number.
-const CONNECT_CODES: &[&str] = &[
-    "ok",
-    "canceled",
-    "unknown",
-    "invalid_argument",
-    "deadline_exceeded",
-    "not_found",
-    "already_exists",
-    "permission_denied",
-    "resource_exhausted",
-    "failed_precondition",
-    "aborted",
-    "out_of_range",
-    "unimplemented",
-    "internal",
-    "unavailable",
-    "data_loss",
-    "unauthenticated",
-];
-
 fn finish(mut answer: Response<Body>, error: &Error) -> Response<Body> {
     if answer.status() == StatusCode::UNAUTHORIZED {
         answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -78,16 +36,4 @@ fn finish(mut answer: Response<Body>, error: &Error) -> Response<Body> {
     }
     answer.extensions_mut().insert(error.clone());
     answer
-}
-
-/// `grpc-message` is percent-encoded UTF-8.
-fn percent(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
-        if (b' '..=b'~').contains(&byte) && byte != b'%' {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-        out
-    })
 }

@@ -1,11 +1,7 @@
 //! Which API a request is for, and what it does, as the log and the metrics say it.
 
 use fourfold_model::Model;
-use fourfold_op::{Error, RequestId};
-use http::{HeaderMap, Method, Response, header};
-
-use super::refuse;
-use crate::body::Body;
+use http::{HeaderMap, HeaderValue, Method, header};
 
 /// What answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,21 +38,14 @@ pub(crate) struct Route<'a> {
     pub(crate) open: bool,
     /// Whether the body is a stream that may be idle.
     pub(crate) may_idle: bool,
-    /// Whether it is a unary Connect call, whose errors are JSON.
-    pub(crate) connect: bool,
-}
-
-impl Route<'_> {
-    /// A refusal in the form of the API that was asked.
-    pub(super) fn refuse(&self, error: &Error, request: &RequestId) -> Response<Body> {
-        if self.connect { refuse::connect(error) } else { refuse::refuse(self.api, error, request) }
-    }
+    /// What a call's body is said to be: it tells gRPC, gRPC-Web and Connect apart.
+    pub(crate) content_type: Option<HeaderValue>,
 }
 
 pub(crate) fn route<'a>(method: &Method, path: &str, headers: &HeaderMap, model: &'a Model) -> Route<'a> {
-    let route = |api, operation, entity: &'a str| Route { api, operation, entity, open: false, may_idle: false, connect: false };
+    let route = |api, operation, entity: &'a str| Route { api, operation, entity, open: false, may_idle: false, content_type: None };
     if is_rpc(headers) {
-        return rpc(path, model);
+        return rpc(path, headers, model);
     }
     if let Some(rest) = versioned(path, model) {
         let (operation, entity) = rest_operation(method, rest, headers, model);
@@ -65,7 +54,7 @@ pub(crate) fn route<'a>(method: &Method, path: &str, headers: &HeaderMap, model:
     match path {
         "/graphql" => route(Api::GraphQl, "execute", ""),
         "/connection/websocket" => route(Api::WebSocket, "connect", ""),
-        _ if is_service(path) => Route { connect: true, ..rpc(path, model) },
+        _ if is_service(path) => rpc(path, headers, model),
         "/live" | "/ready" | "/" => Route { open: true, ..route(Api::Public, "status", "") },
         _ if path.starts_with("/problems/") => Route { open: true, ..route(Api::Public, "problem", "") },
         _ => route(Api::Public, "contract", ""),
@@ -91,7 +80,7 @@ fn versioned<'a>(path: &'a str, model: &Model) -> Option<&'a str> {
     path.strip_prefix('/')?.strip_prefix(model.package.version.as_str())?.strip_prefix('/').filter(|_| !model.package.version.is_empty())
 }
 
-fn rpc<'a>(path: &str, model: &'a Model) -> Route<'a> {
+fn rpc<'a>(path: &str, headers: &HeaderMap, model: &'a Model) -> Route<'a> {
     let (service, method) = path.strip_prefix('/').and_then(|path| path.split_once('/')).unwrap_or_default();
     let operation = RPCS.iter().find(|(prefix, _)| method.starts_with(prefix)).map_or("rpc", |(_, operation)| *operation);
     let may_idle = operation == "ingest" || service.starts_with("grpc.");
@@ -99,7 +88,7 @@ fn rpc<'a>(path: &str, model: &'a Model) -> Route<'a> {
     let open = service == "grpc.health.v1.Health";
     let name = service.rsplit('.').next().and_then(|name| name.strip_suffix("Service")).unwrap_or_default();
     let entity = model.entities.iter().find(|entity| entity.name == name).map_or("", |entity| entity.plural.as_str());
-    Route { api: Api::Grpc, operation, entity, open, may_idle, connect: false }
+    Route { api: Api::Grpc, operation, entity, open, may_idle, content_type: headers.get(header::CONTENT_TYPE).cloned() }
 }
 
 const RPCS: &[(&str, &str)] = &[
