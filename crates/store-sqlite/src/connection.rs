@@ -31,6 +31,8 @@ pub fn open_writer(path: &Path, durable: bool) -> Result<Connection> {
     connection.pragma_update(None, "synchronous", if durable { "FULL" } else { "OFF" })?;
     // Checkpoints are made between commits by a thread of their own.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // A log that was long is cut when it begins anew.
+    connection.pragma_update(None, "journal_size_limit", crate::CHECKPOINT_BYTES as i64)?;
     connection.pragma_update(None, "cache_size", -16_384)?;
     prepare(&connection)?;
     connection.execute_batch(SYSTEM)?;

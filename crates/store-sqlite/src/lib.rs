@@ -47,6 +47,8 @@ const CAPABILITIES: Capabilities =
 const QUEUE_MAX: usize = 4_096;
 /// A write-ahead log of this size is copied into the database.
 const CHECKPOINT_BYTES: u64 = 4 << 20;
+/// From here on the writer itself copies the write-ahead log: the thread beside it never catches up with writes that do not pause.
+const LOG_BYTES_MAX: u64 = 32 << 20;
 
 /// Where a store's files are.
 #[derive(Clone, Debug)]
@@ -63,6 +65,13 @@ impl Files {
     /// `data.db`, `state` and `lock` in a data folder.
     pub fn in_folder(folder: &Path) -> Files {
         Files { database: folder.join("data.db"), state: folder.join("state"), lock: folder.join("lock") }
+    }
+
+    /// Bytes of the database's write-ahead log.
+    fn log_bytes(&self) -> u64 {
+        let mut wal = self.database.clone().into_os_string();
+        wal.push("-wal");
+        std::fs::metadata(wal).map_or(0, |file| file.len())
     }
 }
 
@@ -233,9 +242,7 @@ fn keep(weak: &std::sync::Weak<Inner>) {
 }
 
 fn checkpoint(inner: &Inner, checkpointer: &mut Option<rusqlite::Connection>) {
-    let mut wal = inner.files.database.clone().into_os_string();
-    wal.push("-wal");
-    if std::fs::metadata(wal).map_or(0, |file| file.len()) < CHECKPOINT_BYTES {
+    if inner.files.log_bytes() < CHECKPOINT_BYTES {
         return;
     }
     if checkpointer.is_none() {

@@ -10,7 +10,7 @@ use fourfold_store::{CommitError, Committed, Side};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::Inner;
+use crate::{Inner, LOG_BYTES_MAX};
 use crate::commit::{Committing, Counters, Stop, Texts};
 use crate::error::{to_error, unavailable, unknown};
 
@@ -61,7 +61,10 @@ impl Writer {
         let mut stashed = None;
         while let Some(message) = stashed.take().or_else(|| queue.blocking_recv()) {
             match message {
-                Message::Commit(request) => stashed = self.batch(*request, &mut queue),
+                Message::Commit(request) => {
+                    stashed = self.batch(*request, &mut queue);
+                    self.bound_log();
+                }
                 Message::Task(task) => task(&mut self),
                 Message::Close(done) => {
                     self.end();
@@ -71,6 +74,15 @@ impl Writer {
             }
         }
         self.end();
+    }
+
+    /// Copies a write-ahead log that has grown too long, so that the next commit begins it anew.
+    fn bound_log(&self) {
+        let whole = !self.inner.poisoned.load(Ordering::Acquire);
+        if whole && self.inner.files.log_bytes() >= LOG_BYTES_MAX {
+            // While a long read needs an old page the log goes on; what was copied stays copied.
+            let _ = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        }
     }
 
     fn end(&mut self) {

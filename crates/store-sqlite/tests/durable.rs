@@ -183,3 +183,17 @@ async fn a_read_that_outlasts_its_thread_is_answered_all_the_same() {
     let (page, _) = world.page(&admin(), ITEM, list(Some(filter)), vec![], &[]).await;
     assert_eq!(page.items.len(), 10);
 }
+
+#[tokio::test]
+async fn the_log_file_stays_short_while_writes_never_pause() {
+    let folder = Folder::new("log");
+    let (_store, world) = open(&folder.0).await;
+    let text = "x".repeat(60_000);
+    let mut longest = 0;
+    for round in 0..120u16 {
+        let asks = (0..8).map(|n| create(ITEM, Some(id(round * 8 + n)), vec![(fixture::item::TITLE, Value::text(&text))]));
+        world.commit_with(&admin(), asks.collect(), false, vec![]).await.unwrap();
+        longest = longest.max(std::fs::metadata(folder.0.join("data.db-wal")).unwrap().len());
+    }
+    assert!(longest < 40 << 20, "{longest} bytes of some 115 MiB that were written");
+}
