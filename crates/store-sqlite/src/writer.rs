@@ -10,9 +10,9 @@ use fourfold_store::{CommitError, Committed, Side};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Inner, LOG_BYTES_MAX};
 use crate::commit::{Committing, Counters, Stop, Texts};
 use crate::error::{to_error, unavailable, unknown};
+use crate::{Inner, LOG_BYTES_MAX};
 
 /// Requests in one transaction.
 const REQUESTS_MAX: usize = 512;
