@@ -102,19 +102,24 @@ impl Compiler<'_> {
 
     /// A column as its reader may see it.
     pub fn column(&mut self, rights: Rights, kind: Kind, level: Level, field: FieldId) -> Result<Node, Error> {
-        let column = Node::Column(level, field);
-        let Kind::Entity(entity) = kind else { return Ok(column) };
+        let base = match kind {
+            Kind::Entity(entity) => self.model.entity(entity).field(field).ty.base,
+            Kind::Owned(_) => return Ok(Node::Column(level, field)),
+        };
+        self.masked(rights, kind, (level, field), Node::Column(level, field), base)
+    }
+
+    /// What is taken from a field: null where its reader may not see the field.
+    fn masked(&mut self, rights: Rights, kind: Kind, (level, field): (Level, FieldId), taken: Node, base: Base) -> Result<Node, Error> {
+        let Kind::Entity(entity) = kind else { return Ok(taken) };
         if rights == Rights::Author {
-            return Ok(column);
+            return Ok(taken);
         }
-        let definition = self.model.entity(entity).field(field);
-        let base = definition.ty.base;
-        let mask = self.mask(entity, level, field)?;
-        Ok(match mask {
-            None => column,
-            Some(mask) if mask.is_true() => column,
+        Ok(match self.mask(entity, level, field)? {
+            None => taken,
+            Some(mask) if mask.is_true() => taken,
             Some(mask) if mask.is_false() => Node::Constant(Value::Null, base),
-            Some(mask) => Node::Conditional(Box::new(mask), Box::new(column), Box::new(Node::Constant(Value::Null, base))),
+            Some(mask) => Node::Conditional(Box::new(mask), Box::new(taken), Box::new(Node::Constant(Value::Null, base))),
         })
     }
 
@@ -161,7 +166,8 @@ impl Compiler<'_> {
             }
             ExprKind::Call(function, arguments) => Ok(Node::Call(*function, self.nodes(arguments, frame)?)),
             ExprKind::Quantified(quantifier, over, body) => self.quantified(*quantifier, over, body, frame),
-            ExprKind::List(_) | ExprKind::Argument(_) | ExprKind::Fold(_) => {
+            ExprKind::List(_) => Err(Error::invalid("a list with fields in it stands only on the right side of `in`")),
+            ExprKind::Argument(_) | ExprKind::Fold(_) => {
                 Err(Error::internal("an expression that has no place in a statement"))
             }
         }
@@ -301,8 +307,11 @@ impl Compiler<'_> {
                 })
             }
             Collection::Owned(path, list) => {
-                let (parent, kind) = self.root(path.scope, frame)?;
-                self.over_owned(quantifier, parent, kind, *list, body, frame)
+                let (level, kind) = self.root(path.scope, frame)?;
+                self.reach(level, kind, &path.hops, frame.rights, &mut |compiler, level, kind| {
+                    let found = compiler.over_owned(quantifier, level, kind, *list, body, frame)?;
+                    compiler.masked(frame.rights, kind, (level, *list), found, Base::Boolean)
+                })
             }
         }
     }

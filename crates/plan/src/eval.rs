@@ -85,7 +85,7 @@ impl World for Scanned<'_> {
 
     fn exists(evaluator: &mut Evaluator<'_, Self>, entity: EntityId, level: Level, body: &Node) -> Result<bool, Self::Stop> {
         for row in evaluator.world.0.rows(entity) {
-            if evaluator.with(level, row, |inner| inner.value(body))? == Value::Boolean(true) {
+            if evaluator.with(level, row, |inner| inner.holds(body))? {
                 return Ok(true);
             }
         }
@@ -150,6 +150,17 @@ impl<W: World> Evaluator<'_, W> {
                 call(*function, &arguments)
             }
         })
+    }
+
+    /// Whether a node is true. The first part of an `And` that is not ends it, unknown ones too: most rows fail at their link.
+    fn holds(&mut self, node: &Node) -> Result<bool, W::Stop> {
+        let Node::And(parts) = node else { return Ok(self.value(node)? == Value::Boolean(true)) };
+        for part in parts {
+            if self.value(part)? != Value::Boolean(true) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Evaluates with a row at a level.
@@ -267,6 +278,8 @@ pub(crate) fn arithmetic(by: Arithmetic, a: &Value, b: &Value) -> Value {
     match (a, b) {
         (Value::Float(a), Value::Float(b)) => float_arithmetic(by, *a, *b),
         (Value::Int(a), Value::Int(b)) => integer_arithmetic(by, *a, *b).map_or(Value::Null, Value::Int),
+        // A moment and a duration, in microseconds.
+        (Value::DateTime(a), Value::Int(b)) => integer_arithmetic(by, *a, *b).map_or(Value::Null, Value::DateTime),
         (Value::Int(a), Value::Decimal(b)) => decimal_arithmetic(by, Decimal { unscaled: *a, scale: 0 }, *b),
         (Value::Decimal(a), Value::Int(b)) => decimal_arithmetic(by, *a, Decimal { unscaled: *b, scale: 0 }),
         (Value::Decimal(a), Value::Decimal(b)) => decimal_arithmetic(by, *a, *b),

@@ -14,6 +14,9 @@ const DAY_US: i64 = 24 * HOUR_US;
 pub fn register(connection: &Connection) -> Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     connection.create_scalar_function("ff_lower", 1, flags, |context| Ok(text(context, 0).map(str::to_lowercase)))?;
+    connection.create_scalar_function("ff_starts_with", 2, flags, |context| {
+        Ok(text(context, 0).zip(text(context, 1)).map(|(text, start)| text.starts_with(start)))
+    })?;
     connection.create_scalar_function("ff_ends_with", 2, flags, |context| {
         Ok(text(context, 0).zip(text(context, 1)).map(|(text, end)| text.ends_with(end)))
     })?;

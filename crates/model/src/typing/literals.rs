@@ -84,6 +84,7 @@ impl Typing<'_, '_> {
             let ty = ExprType { base: None, list: true };
             return Some(Expr { kind: ExprKind::Literal(Value::List(Arc::new([]))), ty });
         };
+        let widest = if items.iter().all(|item| fits(item, widest)) { widest } else { Base::Float };
         // A field or a claim among literals decides their type.
         let base = items.iter().find(|item| literal_of(item).is_none()).and_then(|item| item.ty.base).unwrap_or(widest);
         items = items.into_iter().map(|item| self.assign(item, single(base), span)).collect::<Option<_>>()?;
@@ -226,6 +227,19 @@ impl Typing<'_, '_> {
         let message = format!("`{}` has no value `{text}`", of.name);
         self.diagnostics.push(Diagnostic::error(span.clone(), message, format!("expected one of: {known}")).suggest(near));
         None
+    }
+}
+
+/// Whether a literal among others can be a Decimal of their scale. Those that cannot, `9007199254740992.0` beside `0.001`, are Floats.
+fn fits(item: &Expr, base: Base) -> bool {
+    match (literal_of(item), base) {
+        (Some(Value::Int(n)), Base::Decimal { precision, scale }) => {
+            Decimal { unscaled: *n, scale: 0 }.rescale(scale).is_some_and(|value| digits(value.unscaled) <= precision)
+        }
+        (Some(Value::Decimal(decimal)), Base::Decimal { precision, scale }) => {
+            decimal.rescale(scale).is_some_and(|value| digits(value.unscaled) <= precision)
+        }
+        _ => true,
     }
 }
 

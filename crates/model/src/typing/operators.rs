@@ -210,8 +210,9 @@ impl Typing<'_, '_> {
         let (a, b) = self.both(yes, no)?;
         let (a, b) = match (a.ty.base, b.ty.base) {
             (None, None) => return self.error(span, "both results are null", "expected a value on one side"),
-            (None, _) => (Expr { ty: b.ty, ..a }, b),
-            (_, None) => (Expr { ty: a.ty, ..a.clone() }, Expr { ty: a.ty, ..b }),
+            // Null takes any type, the empty list that of a list.
+            (None, _) if b.ty.list || !a.ty.list => (Expr { ty: b.ty, ..a }, b),
+            (_, None) if a.ty.list || !b.ty.list => (Expr { ty: a.ty, ..a.clone() }, Expr { ty: a.ty, ..b }),
             _ if a.ty.list && a.ty == b.ty => (a, b),
             _ => self.meet(a, b, yes, no)?,
         };
