@@ -19,6 +19,8 @@ pub(crate) struct File {
     pub(crate) package: Vec<Word>,
     pub(crate) package_span: Span,
     pub(crate) items: Vec<Item>,
+    /// (type, member) that could not be understood and were told; without a member, the whole type or any member of it.
+    pub(crate) broken: Vec<(SmolStr, SmolStr)>,
 }
 
 #[derive(Clone, Debug)]

@@ -41,20 +41,21 @@ fn beyond(expr: &Expr) -> Beyond {
     match &expr.kind {
         ExprKind::Now => Beyond::More,
         ExprKind::Field(path, _) if leaves_row(path) => Beyond::More,
-        ExprKind::Quantified(quantifier, Collection::Owned(path, _), body) => match leaves_row(path) {
+        ExprKind::Quantified(_, Collection::Owned(path, _), body) => match leaves_row(path) {
             true => Beyond::More,
-            false => all_within(body, *quantifier),
+            false => within(body),
         },
-        ExprKind::Quantified(quantifier, Collection::Relation(..), body) => match quantifier {
-            Quantifier::Exists if pins_caller(body) => Beyond::Memberships(1),
-            _ => Beyond::More,
-        },
+        // One relation further is still told by a column of the row, as `room.members` by `room_id`.
+        ExprKind::Quantified(Quantifier::Exists, Collection::Relation(path, _), body) if path.hops.len() <= 1 && pins_caller(body) => {
+            Beyond::Memberships(1)
+        }
+        ExprKind::Quantified(..) => Beyond::More,
         _ => expr.parts().into_iter().map(beyond).fold(Beyond::Nothing, join),
     }
 }
 
 /// The elements of an owned list are in the row; what their conditions reach may not be.
-fn all_within(body: &Expr, _: Quantifier) -> Beyond {
+fn within(body: &Expr) -> Beyond {
     if body.any(&|part| {
         matches!(&part.kind, ExprKind::Field(path, _) if !path.hops.is_empty()) || matches!(part.kind, ExprKind::Quantified(..))
     }) {
@@ -75,10 +76,14 @@ fn leaves_row(path: &Path) -> bool {
     !path.hops.is_empty()
 }
 
-/// Whether every way for `body` to hold compares a column of the element with a claim, and nothing in it goes further.
+/// Whether every way for `body` to hold compares a column of the element with a claim, and nothing in it goes further: the set of keys
+/// is the caller's, so it depends neither on the row nor on the moment.
 fn pins_caller(body: &Expr) -> bool {
-    let further = body
-        .any(&|part| matches!(part.kind, ExprKind::Quantified(..)) || matches!(&part.kind, ExprKind::Field(path, _) if leaves_row(path)));
+    let further = body.any(&|part| match &part.kind {
+        ExprKind::Quantified(..) | ExprKind::Now => true,
+        ExprKind::Field(path, _) => leaves_row(path) || !matches!(path.scope, Scope::Variable(_)),
+        _ => false,
+    });
     !further && conjuncts(body).iter().any(|part| is_pin(part))
 }
 

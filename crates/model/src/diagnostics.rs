@@ -92,13 +92,16 @@ pub(crate) fn place(text: &str, at: usize) -> (u32, u32) {
 /// The diagnostics as people read them: file, line, the line itself with a caret, what was expected, and a suggestion.
 pub fn render_diagnostics(source: Source<'_>, list: &[Diagnostic], colour: bool) -> String {
     let mut out = Vec::new();
+    let mut cache = (source.name, ariadne::Source::from(source.text));
     for one in list {
-        render_one(source, one, colour, &mut out);
+        render_one(source, &mut cache, one, colour, &mut out);
     }
     String::from_utf8_lossy(&out).into_owned()
 }
 
-fn render_one(source: Source<'_>, one: &Diagnostic, colour: bool, out: &mut Vec<u8>) {
+type Cache<'a> = (&'a str, ariadne::Source<&'a str>);
+
+fn render_one<'a>(source: Source<'a>, cache: &mut Cache<'a>, one: &Diagnostic, colour: bool, out: &mut Vec<u8>) {
     let kind = match one.severity {
         Severity::Error => ReportKind::Error,
         Severity::Warning => ReportKind::Warning,
@@ -111,7 +114,6 @@ fn render_one(source: Source<'_>, one: &Diagnostic, colour: bool, out: &mut Vec<
     if let Some(help) = &one.help {
         report = report.with_help(help);
     }
-    let cache = (source.name, ariadne::Source::from(source.text));
     // Writing into a `Vec` does not fail; a report that ariadne cannot draw is told without its picture.
     if report.finish().write(cache, &mut *out).is_err() {
         out.extend_from_slice(format!("{}:{}:{}: {}\n", source.name, one.line, one.column, one.message).as_bytes());

@@ -32,6 +32,10 @@ impl ExprType {
     pub const fn list(base: Base) -> ExprType {
         ExprType { base: Some(base), list: true }
     }
+    /// Whether this is the type of the literal `null`, which has none of its own.
+    pub const fn is_null(self) -> bool {
+        self.base.is_none() && !self.list
+    }
     /// True, false or unknown.
     pub const BOOLEAN: ExprType = ExprType::one(Base::Boolean);
 }

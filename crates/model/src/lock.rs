@@ -3,6 +3,7 @@
 //! Sorted text, one line a name, so that version control merges it. A number that was given is never given again.
 
 mod merge;
+mod numbers;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -59,9 +60,13 @@ pub struct LockedEnum {
 
 const HEAD: &str = "# Kept by fourfold beside the model: commit it. A number that was given is never given again.\n";
 
+/// Protobuf's greatest field number.
+const NUMBER_MAX: u32 = 536_870_911;
+
 impl Lock {
     /// Reads the text of a lock; the error names its line.
     pub fn parse(text: &str) -> Result<Lock, String> {
+        unresolved(text)?;
         let mut lock = Lock::default();
         let mut lines: Vec<(usize, &str)> = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim())).collect();
         lines.retain(|(_, line)| !line.is_empty() && !line.starts_with('#'));
@@ -70,7 +75,7 @@ impl Lock {
         for (at, line) in lines {
             lock.line(line).map_err(|reason| format!("line {at}: {reason}"))?;
         }
-        lock.check_numbers()?;
+        numbers::check(&lock)?;
         Ok(lock)
     }
 
@@ -97,16 +102,10 @@ impl Lock {
     }
 
     fn line(&mut self, line: &str) -> Result<(), String> {
-        if ["<<<<<<<", "=======", ">>>>>>>", "|||||||"].iter().any(|mark| line.starts_with(mark)) {
-            return Err("a merge conflict is not resolved here; keep the lines of both sides".to_string());
-        }
         let words = split_words(line)?;
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match words.as_slice() {
-            ["enum", name] => {
-                self.enums.entry(SmolStr::new(name)).or_default();
-                Ok(())
-            }
+            ["enum", name] => self.enum_line(name),
             [kind @ ("entity" | "owned"), name, number, rest @ ..] => self.type_line(*kind == "owned", name, number, rest),
             [kind @ ("field" | "relation" | "value"), path, number, rest @ ..] => self.member_line(kind, path, number, rest),
             ["reserved", path, number] => self.reserved_line(path, number),
@@ -114,18 +113,35 @@ impl Lock {
         }
     }
 
+    fn enum_line(&mut self, name: &str) -> Result<(), String> {
+        let name = parse_name(name)?;
+        match self.types.contains_key(&name) {
+            true => Err(format!("`{name}` is both a type and an enum; keep the lines of the one that the model has")),
+            false => {
+                self.enums.entry(name).or_default();
+                Ok(())
+            }
+        }
+    }
+
     fn type_line(&mut self, owned: bool, name: &str, number: &str, rest: &[&str]) -> Result<(), String> {
-        let plural = SmolStr::new(attribute_of("plural", rest).unwrap_or_default());
+        known_attributes(rest, if owned { &["table"] } else { &["plural", "table"] })?;
+        let plural = attribute_of("plural", rest).map(parse_name).transpose()?.unwrap_or_default();
         let table = SmolStr::new(attribute_of("table", rest).unwrap_or_default());
         let of = LockedType { owned, number: parse_number(number)?, plural, table, ..LockedType::default() };
-        match self.types.insert(SmolStr::new(name), of) {
+        let name = parse_name(name)?;
+        if self.enums.contains_key(&name) {
+            return Err(format!("`{name}` is both a type and an enum; keep the lines of the one that the model has"));
+        }
+        match self.types.insert(name.clone(), of) {
             None => Ok(()),
-            Some(_) => Err(format!("`{name}` stands here twice; keep the line that is in use")),
+            Some(_) => Err(twice(&name)),
         }
     }
 
     fn member_line(&mut self, kind: &str, path: &str, number: &str, rest: &[&str]) -> Result<(), String> {
         let (owner, name) = path.split_once('.').ok_or_else(|| format!("`{path}` has no `.`"))?;
+        known_attributes(rest, if kind == "relation" { &[] } else { &["column"] })?;
         let column = (kind != "relation").then(|| SmolStr::new(attribute_of("column", rest).unwrap_or(name)));
         let member = LockedMember { number: parse_number(number)?, column };
         let members = match kind {
@@ -133,9 +149,9 @@ impl Lock {
             _ => self.types.get_mut(owner).map(|of| &mut of.members),
         };
         let members = members.ok_or_else(|| format!("`{owner}` has no line of its own"))?;
-        match members.insert(SmolStr::new(name), member) {
+        match members.insert(parse_name(name)?, member) {
             None => Ok(()),
-            Some(_) => Err(format!("`{path}` stands here twice; keep the line that is in use")),
+            Some(_) => Err(twice(path)),
         }
     }
 
@@ -149,39 +165,27 @@ impl Lock {
             }
         };
         let reserved = reserved.ok_or_else(|| format!("`{path}` has an owner without a line of its own"))?;
-        reserved.insert(number, SmolStr::new(name));
-        Ok(())
-    }
-
-    /// Two branches may have given one number to two names; only people know which is in use.
-    fn check_numbers(&self) -> Result<(), String> {
-        let types = self.types.iter().map(|(name, of)| (of.number, name));
-        distinct("the model", types.chain(reserved_pairs(&self.reserved)))?;
-        for (name, of) in &self.types {
-            let members = of.members.iter().map(|(member, locked)| (locked.number, member));
-            distinct(name, members.chain(reserved_pairs(&of.reserved)))?;
+        // Both branches of a merge may have removed the same name.
+        match reserved.insert(number, parse_name(name)?).filter(|other| other != name) {
+            None => Ok(()),
+            Some(other) => {
+                Err(format!("number {number} is reserved for both `{other}` and `{name}`: keep the line of the one that had it"))
+            }
         }
-        for (name, of) in &self.enums {
-            let values = of.values.iter().map(|(value, locked)| (locked.number, value));
-            distinct(name, values.chain(reserved_pairs(&of.reserved)))?;
-        }
-        Ok(())
     }
 }
 
-fn reserved_pairs(reserved: &BTreeMap<u32, SmolStr>) -> impl Iterator<Item = (u32, &SmolStr)> {
-    reserved.iter().map(|(number, name)| (*number, name))
+/// Told before anything else: what stands between the marks is told wrong otherwise.
+fn unresolved(text: &str) -> Result<(), String> {
+    let marks = ["<<<<<<<", "=======", ">>>>>>>", "|||||||"];
+    match text.lines().position(|line| marks.iter().any(|mark| line.starts_with(mark))) {
+        None => Ok(()),
+        Some(at) => Err(format!("line {}: a merge conflict is not resolved here; keep the lines of both sides", at + 1)),
+    }
 }
 
-fn distinct<'a>(owner: &str, pairs: impl Iterator<Item = (u32, &'a SmolStr)>) -> Result<(), String> {
-    let mut seen: BTreeMap<u32, &SmolStr> = BTreeMap::new();
-    for (number, name) in pairs {
-        if let Some(other) = seen.insert(number, name) {
-            let hint = "remove the line of the one that was never released, it gets a new number";
-            return Err(format!("number {number} of {owner} is given to both `{other}` and `{name}`: {hint}"));
-        }
-    }
-    Ok(())
+fn twice(name: &str) -> String {
+    format!("`{name}` stands here twice; keep the line that is in use")
 }
 
 fn type_lines(name: &str, of: &LockedType, lines: &mut Vec<String>) {
@@ -212,10 +216,28 @@ fn attribute_of<'a>(name: &str, words: &[&'a str]) -> Option<&'a str> {
     words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
 }
 
+fn known_attributes(words: &[&str], known: &[&str]) -> Result<(), String> {
+    for word in words {
+        let name = word.split_once('=').filter(|(name, value)| known.contains(name) && !value.is_empty());
+        if name.is_none() {
+            let known = known.iter().map(|name| format!("`{name}=…`")).collect::<Vec<_>>().join(" or ");
+            let expected = if known.is_empty() { "nothing".to_owned() } else { known };
+            return Err(format!("`{word}` after the number; expected {expected}"));
+        }
+    }
+    Ok(())
+}
+
+/// Names are the model's: letters, digits and `_`.
+fn parse_name(text: &str) -> Result<SmolStr, String> {
+    let fits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if fits { Ok(SmolStr::new(text)) } else { Err(format!("`{text}` is no name")) }
+}
+
 fn parse_number(text: &str) -> Result<u32, String> {
     match text.parse::<u32>() {
-        Ok(number) if (1..=536_870_911).contains(&number) => Ok(number),
-        _ => Err(format!("`{text}` is no number from 1 to 536870911")),
+        Ok(number) if (1..=NUMBER_MAX).contains(&number) => Ok(number),
+        _ => Err(format!("`{text}` is no number from 1 to {NUMBER_MAX}")),
     }
 }
 

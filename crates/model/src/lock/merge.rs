@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use smol_str::SmolStr;
 
-use super::{Lock, LockedEnum, LockedMember, LockedType};
+use super::{Lock, LockedEnum, LockedMember, LockedType, numbers};
 use crate::model::{Entity, EnumType, Field, KEY, Member, Model, OwnedType, REVISION, Relation};
 use crate::names;
 
@@ -24,9 +24,11 @@ pub(crate) type Wishes = HashMap<(SmolStr, SmolStr), Wish>;
 
 /// Fills the model in, and gives the lock that belongs to it.
 pub(crate) fn merge(old: &Lock, wishes: &Wishes, model: &mut Model) -> Lock {
-    let mut merger = Merger { old, wishes, new: Lock { reserved: old.reserved.clone(), ..Lock::default() }, taken: BTreeSet::new() };
+    let new = Lock { reserved: old.reserved.clone(), ..Lock::default() };
+    let mut merger = Merger { old, wishes, new, taken: BTreeSet::new(), inherited: BTreeSet::new() };
     merger.taken.extend(old.reserved.keys().copied().chain(old.types.values().map(|of| of.number)));
-    let present: BTreeSet<SmolStr> = model.entities.iter().map(|of| of.name.clone()).chain(model.owned.iter().map(|of| of.name.clone())).collect();
+    let present: BTreeSet<SmolStr> =
+        model.entities.iter().map(|of| of.name.clone()).chain(model.owned.iter().map(|of| of.name.clone())).collect();
     for entity in &mut model.entities {
         merger.entity(entity, &present);
     }
@@ -45,6 +47,8 @@ struct Merger<'a> {
     new: Lock,
     /// Numbers of types that are given, now or once.
     taken: BTreeSet<u32>,
+    /// Former names whose number has gone to another name.
+    inherited: BTreeSet<SmolStr>,
 }
 
 impl Merger<'_> {
@@ -53,16 +57,17 @@ impl Merger<'_> {
     }
 
     /// The type's line in the old lock, by its name or by the name it had.
-    fn find(&self, name: &SmolStr, owned: bool, present: &BTreeSet<SmolStr>) -> Option<(LockedType, bool)> {
+    fn find(&mut self, name: &SmolStr, owned: bool, present: &BTreeSet<SmolStr>) -> Option<(LockedType, bool)> {
         if let Some(of) = self.old.types.get(name).filter(|of| of.owned == owned) {
             return Some((of.clone(), false));
         }
         let was = self.wish(name, "").was.filter(|was| !present.contains(was))?;
-        self.old.types.get(&was).filter(|of| of.owned == owned).map(|of| (of.clone(), true))
+        let of = self.old.types.get(&was).filter(|of| of.owned == owned)?.clone();
+        self.inherited.insert(was).then_some((of, true))
     }
 
     fn next_type_number(&mut self) -> u32 {
-        let number = self.taken.last().map_or(1, |last| last + 1);
+        let number = numbers::after(self.taken.last().copied().unwrap_or(0), &self.taken);
         self.taken.insert(number);
         number
     }
@@ -70,7 +75,7 @@ impl Merger<'_> {
     fn entity(&mut self, entity: &mut Entity, present: &BTreeSet<SmolStr>) {
         let wish = self.wish(&entity.name, "");
         let found = self.find(&entity.name, false, present);
-        let locked_plural = found.as_ref().filter(|(_, renamed)| !renamed).map(|(of, _)| of.plural.clone());
+        let locked_plural = found.as_ref().filter(|(_, renamed)| !renamed).map(|(of, _)| of.plural.clone()).filter(|text| !text.is_empty());
         entity.plural = wish.plural.or(locked_plural).unwrap_or_else(|| SmolStr::new(names::plural(&entity.snake)));
         let old = found.map(|(of, _)| of);
         entity.number = old.as_ref().map_or_else(|| self.next_type_number(), |of| of.number);
@@ -140,7 +145,7 @@ impl Merger<'_> {
         }
         let renamed: BTreeSet<SmolStr> = self.new.enums.keys().filter_map(|name| self.wish(name, "").was).collect();
         for (name, of) in &self.old.enums {
-            if !self.new.enums.contains_key(name) && !renamed.contains(name) {
+            if !self.new.enums.contains_key(name) && !renamed.contains(name) && !self.new.types.contains_key(name) {
                 self.new.enums.insert(name.clone(), of.clone());
             }
         }
@@ -155,6 +160,8 @@ struct Members<'a> {
     owner: SmolStr,
     /// Names that the type has now.
     present: BTreeSet<SmolStr>,
+    /// Former names whose number has gone to another name.
+    inherited: BTreeSet<SmolStr>,
     /// The highest number that was ever given.
     last: u32,
     new: BTreeMap<SmolStr, LockedMember>,
@@ -167,7 +174,8 @@ impl<'a> Members<'a> {
         let old = old.map(|of| of.members.clone()).unwrap_or_default();
         let given = old.values().map(|member| member.number).chain(reserved.keys().copied()).max();
         let last = given.unwrap_or(0).max(first - 1);
-        Members { old, wishes, owner: owner.clone(), present: BTreeSet::new(), last, new: BTreeMap::new(), reserved }
+        let (present, inherited, new) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        Members { old, wishes, owner: owner.clone(), present, inherited, last, new, reserved }
     }
 
     fn name_all(&mut self, fields: &[Field], relations: &[Relation]) {
@@ -194,17 +202,22 @@ impl<'a> Members<'a> {
     /// A member's number and column: the lock's by name, or by the name it had, else the next.
     fn place(&mut self, name: &SmolStr, column: bool) -> (u32, SmolStr) {
         let wish = self.wishes.get(&(self.owner.clone(), name.clone())).cloned().unwrap_or_default();
-        let former = wish.was.filter(|was| !self.present.contains(was));
-        let old = self.old.get(name).or_else(|| self.old.get(&former?)).cloned();
+        let old = self.old.get(name).cloned().or_else(|| self.inherit(wish.was?));
         let number = old.as_ref().map_or_else(|| self.next(), |member| member.number);
         let text = wish.column.or(old.and_then(|member| member.column)).unwrap_or_else(|| name.clone());
         self.new.insert(name.clone(), LockedMember { number, column: column.then(|| text.clone()) });
         (number, text)
     }
 
-    /// 19000 to 19999 belong to protobuf itself.
+    /// What a name that is gone had; only one name has it after it.
+    fn inherit(&mut self, was: SmolStr) -> Option<LockedMember> {
+        let old = self.old.get(&was).filter(|_| !self.present.contains(&was))?.clone();
+        self.inherited.insert(was).then_some(old)
+    }
+
     fn next(&mut self) -> u32 {
-        self.last = if self.last == 18_999 { 20_000 } else { self.last + 1 };
+        let used = self.old.values().chain(self.new.values()).map(|member| member.number);
+        self.last = numbers::after(self.last, &used.chain(self.reserved.keys().copied()).collect());
         self.last
     }
 

@@ -1,5 +1,7 @@
 //! Items, members and attributes, and how parsing goes on after an error among them.
 
+use smol_str::SmolStr;
+
 use super::{Parsed, Parser};
 use crate::ast::*;
 use crate::lex::Kind;
@@ -13,11 +15,16 @@ impl Parser<'_> {
             self.next_item();
         }
         while self.kind() != Kind::End {
+            let begun = self.begun();
             match self.item() {
                 Ok(item) => file.items.push(item),
-                Err(_) => self.next_item(),
+                Err(_) => {
+                    self.broken.extend(begun.map(|name| (name, SmolStr::default())));
+                    self.next_item();
+                }
             }
         }
+        file.broken = std::mem::take(&mut self.broken);
         file
     }
 
@@ -37,15 +44,37 @@ impl Parser<'_> {
     /// Moves to the next word at the head of a line that begins an item.
     fn next_item(&mut self) {
         self.advance_past_failure();
-        while self.kind() != Kind::End && !self.begins_item() {
+        let mut open = 0usize;
+        while self.kind() != Kind::End && !self.begins_item() && !(open == 0 && self.resembles_item()) {
+            match self.text_at(self.at) {
+                "{" => open += 1,
+                "}" => open = open.saturating_sub(1),
+                _ => {}
+            }
             self.advance();
         }
+    }
+
+    /// An item with a slip at its head, outside of braces.
+    fn resembles_item(&self) -> bool {
+        let named = self.kind_at(self.at + 1) == Kind::TypeName && self.text_at(self.at + 2) == "{";
+        let keyword = self.kind() == Kind::Word && ITEMS.contains(&self.text_at(self.at));
+        self.first_on_line() && (keyword || named)
     }
 
     /// A failure on an item's first word must not be met again.
     fn advance_past_failure(&mut self) {
         if !self.begins_item() {
             self.advance();
+        }
+    }
+
+    /// The name that the item here declares: a type's, or `caller`.
+    fn begun(&self) -> Option<SmolStr> {
+        match self.text_at(self.at) {
+            "caller" => Some(SmolStr::new_static("caller")),
+            _ if self.kind_at(self.at + 1) == Kind::TypeName => Some(SmolStr::new(self.text_at(self.at + 1))),
+            _ => None,
         }
     }
 
@@ -71,7 +100,7 @@ impl Parser<'_> {
         let keyword = self.take_word();
         let kind = match keyword.text.as_str() {
             "enum" => ItemKind::Enum(self.enumeration()?),
-            "caller" => ItemKind::Caller(self.members(false)?),
+            "caller" => ItemKind::Caller(self.members("caller", false)?),
             "entity" => ItemKind::Entity(self.type_item("a type name, as in `entity Order {`")?),
             "owned" => ItemKind::Owned(self.type_item("a type name, as in `owned OrderLine {`")?),
             "action" => ItemKind::Action(self.action()?),
@@ -90,7 +119,10 @@ impl Parser<'_> {
                 continue;
             }
             let doc = self.doc();
-            let name = self.word("a value's name in lower case, or `}`")?;
+            if self.kind() != Kind::Word {
+                return Err(self.unexpected_here("a value's name in lower case, or `}`"));
+            }
+            let name = self.take_word();
             let start = name.span.start;
             let attrs = self.attributes()?;
             values.push(EnumValueItem { doc, name, attrs, span: start..self.end() });
@@ -100,11 +132,11 @@ impl Parser<'_> {
 
     fn type_item(&mut self, expected: &str) -> Parsed<TypeItem> {
         let name = self.type_name(expected)?;
-        Ok(TypeItem { name, members: self.members(true)? })
+        Ok(TypeItem { members: self.members(&name.text, true)?, name })
     }
 
-    /// `{ fields and blocks }`. A member that cannot be understood is told and left out.
-    fn members(&mut self, blocks: bool) -> Parsed<Vec<MemberItem>> {
+    /// `{ fields and blocks }`. A member that cannot be understood is told and left out, and its name is kept as broken.
+    fn members(&mut self, owner: &str, blocks: bool) -> Parsed<Vec<MemberItem>> {
         self.expect("{")?;
         let mut members = Vec::new();
         loop {
@@ -114,13 +146,27 @@ impl Parser<'_> {
                 return Ok(members);
             }
             if self.kind() == Kind::End || self.begins_item() {
-                return Err(self.unexpected("`}`"));
+                // What was read so far stands, so that the rest of the file still finds this type.
+                self.unexpected("`}`");
+                return Ok(members);
             }
             let before = self.at;
             match self.member(doc, blocks) {
                 Ok(member) => members.push(member),
-                Err(_) => self.next_member(before),
+                Err(_) => {
+                    self.broken_member(owner, before);
+                    self.next_member(before);
+                }
             }
+        }
+    }
+
+    /// Nobody tells again that a name is unknown which could not be read. Without a name it may be any.
+    fn broken_member(&mut self, owner: &str, at: usize) {
+        let named = self.kind_at(at) == Kind::Word;
+        let name = if named { SmolStr::new(self.text_at(at)) } else { SmolStr::default() };
+        if self.kind_at(at) != Kind::AtAt {
+            self.broken.push((SmolStr::new(owner), name));
         }
     }
 
@@ -129,7 +175,14 @@ impl Parser<'_> {
         if self.at == before {
             self.advance();
         }
+        let mut open = 0usize;
         while self.kind() != Kind::End && !self.begins_member() {
+            match self.text_at(self.at) {
+                "{" => open += 1,
+                "}" if open == 0 => return,
+                "}" => open -= 1,
+                _ => {}
+            }
             self.advance();
         }
     }
@@ -139,7 +192,7 @@ impl Parser<'_> {
         self.first_on_line()
             && match self.kind() {
                 Kind::AtAt => true,
-                Kind::Word => next == Kind::TypeName || self.begins_item(),
+                Kind::Word => next == Kind::TypeName || self.begins_item() || (next == Kind::Word && self.text_at(self.at + 1) != "in"),
                 _ => self.is("}"),
             }
     }
@@ -148,7 +201,10 @@ impl Parser<'_> {
         if self.kind() == Kind::AtAt && blocks {
             return Ok(MemberItem::Block(self.attribute()?));
         }
-        let name = self.word("a field, as in `title String`")?;
+        if self.kind() != Kind::Word {
+            return Err(self.unexpected_here("a field's name in lower case, as in `title String`"));
+        }
+        let name = self.take_word();
         let ty = self.type_ref()?;
         let attrs = self.attributes()?;
         let span = name.span.start..self.end();
@@ -237,7 +293,7 @@ impl Parser<'_> {
     }
 
     fn action(&mut self) -> Parsed<ActionItem> {
-        let name = self.word("an action's name")?;
+        let name = self.word("an action's name in lower case")?;
         self.expect("(")?;
         let mut params = Vec::new();
         while !self.take(")") {
@@ -258,7 +314,7 @@ impl Parser<'_> {
     }
 
     fn channel(&mut self) -> Parsed<ChannelItem> {
-        let name = self.word("a channel's name")?;
+        let name = self.word("a channel's name in lower case")?;
         self.expect("(")?;
         let param = self.param()?;
         self.expect(")")?;
@@ -281,9 +337,9 @@ impl Parser<'_> {
             self.expect("where")?;
             ChannelPartKind::Stream(entity, self.expr()?)
         } else if self.take("presence") {
-            ChannelPartKind::Presence(self.members(false)?)
+            ChannelPartKind::Presence(self.members("presence", false)?)
         } else if self.take("signal") {
-            ChannelPartKind::Signal(self.word("a signal's name")?)
+            ChannelPartKind::Signal(self.word("a signal's name in lower case")?)
         } else {
             let expected = "expected `@join`, `stream`, `presence`, `signal` or `}`";
             return Err(self.unknown("unexpected", expected, &["stream", "presence", "signal"]));

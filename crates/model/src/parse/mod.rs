@@ -44,11 +44,13 @@ pub(crate) struct Parser<'a> {
     depth: usize,
     nodes: usize,
     diagnostics: Vec<Diagnostic>,
+    /// (type, member) that could not be understood.
+    broken: Vec<(SmolStr, SmolStr)>,
 }
 
 impl<'a> Parser<'a> {
     fn new(text: &'a str) -> Parser<'a> {
-        Parser { text, lexed: lex(text), at: 0, comment_at: 0, depth: 0, nodes: 0, diagnostics: Vec::new() }
+        Parser { text, lexed: lex(text), at: 0, comment_at: 0, depth: 0, nodes: 0, diagnostics: Vec::new(), broken: Vec::new() }
     }
 
     fn token_at(&self, at: usize) -> Token {
@@ -104,8 +106,21 @@ impl<'a> Parser<'a> {
         if self.take(text) { Ok(()) } else { Err(self.unexpected(&format!("`{text}`"))) }
     }
 
-    /// Tells what was expected in the place of the current token.
+    /// Tells what was expected in the place of the current token, or at the end of the line before when that is not finished.
     fn unexpected(&mut self, expected: &str) -> Failed {
+        let before = self.at.checked_sub(1).map(|before| self.token_at(before).span);
+        let anew = self.first_on_line() && (matches!(self.kind(), Kind::Word | Kind::TypeName | Kind::AtAt) || self.is("}"));
+        match before.filter(|_| anew) {
+            Some(before) => {
+                let text = clip(self.text.get(before.clone()).unwrap_or(""));
+                self.fail(before, format!("the line ends too early, after `{text}`"), format!("expected {expected}"))
+            }
+            None => self.unexpected_here(expected),
+        }
+    }
+
+    /// Tells what was expected in the place of the current token, which begins something.
+    fn unexpected_here(&mut self, expected: &str) -> Failed {
         let found = match self.kind() {
             Kind::End => "the file ends too early".to_string(),
             Kind::Bad if self.text_at(self.at).starts_with('"') => "this string does not end on its line".to_string(),

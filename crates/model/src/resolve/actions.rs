@@ -67,7 +67,14 @@ impl Resolver<'_> {
     /// A parameter of an action or a channel.
     pub(super) fn param(&mut self, item: &ParamItem) -> Option<Param> {
         self.check_member_name(&item.name);
-        Some(Param { name: item.name.text.clone(), ty: self.param_type(&item.ty)? })
+        let name = item.name.text.clone();
+        match self.param_type(&item.ty) {
+            Some(ty) => Some(Param { name, ty }),
+            None => {
+                self.broken.push((SmolStr::new_static("parameter"), name));
+                None
+            }
+        }
     }
 
     fn param_type(&mut self, ty: &TypeRef) -> Option<ParamType> {
@@ -102,8 +109,7 @@ impl Resolver<'_> {
         let bare = Place::bare(&self.model, "an action's rule");
         let place = Place { caller: true, now: true, hops: true, quantifiers: true, params, broken: &self.broken, ..bare };
         let expr = place.condition(node, &mut found);
-        self.diagnostics.append(&mut found);
-        expr
+        self.told(expr, found, node)
     }
 
     fn timeout(&mut self, attr: &Attr) -> Option<u64> {

@@ -28,7 +28,7 @@ pub(super) fn split<'a>(attr: &'a Attr, known: &[&str], diagnostics: &mut Vec<Di
         if !known.contains(&name.text.as_str()) {
             let near = names::closest(&name.text, known.iter().copied());
             let label = if known.is_empty() { "it takes no named argument".to_string() } else { format!("expected {}", quoted(known)) };
-            let message = format!("unknown argument `{}` of `@{}`", name.text, attr.name.text);
+            let message = format!("unknown argument `{}` of `{}`", name.text, shown(attr));
             diagnostics.push(Diagnostic::error(name.span.clone(), message, label).suggest(near));
         } else if twice {
             diagnostics.push(Diagnostic::error(name.span.clone(), format!("`{}` is given twice", name.text), "expected it once"));
@@ -39,12 +39,18 @@ pub(super) fn split<'a>(attr: &'a Attr, known: &[&str], diagnostics: &mut Vec<Di
     split
 }
 
+/// The attribute's name as it is written: `@unique` of a field, `@@unique` of an entity.
+fn shown(attr: &Attr) -> String {
+    let signs = attr.name.span.start.saturating_sub(attr.span.start).clamp(1, 2);
+    format!("{}{}", &"@@"[..signs], attr.name.text)
+}
+
 fn quoted(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}:`")).collect::<Vec<_>>().join(" or ")
 }
 
 fn wrong<T>(span: &Span, attr: &Attr, form: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<T> {
-    let message = format!("`@{}` does not read like this", attr.name.text);
+    let message = format!("`{}` does not read like this", shown(attr));
     diagnostics.push(Diagnostic::error(span.clone(), message, format!("expected {form}")));
     None
 }
@@ -54,7 +60,7 @@ pub(super) fn nothing(attr: &Attr, diagnostics: &mut Vec<Diagnostic>) -> Option<
     if attr.args.is_empty() && !attr.parens {
         return Some(());
     }
-    wrong(&attr.span, attr, &format!("`@{}` alone", attr.name.text), diagnostics)
+    wrong(&attr.span, attr, &format!("`{}` alone", shown(attr)), diagnostics)
 }
 
 /// The one expression of `@x(expr)`.
@@ -125,7 +131,7 @@ pub(super) fn range(attr: &Attr, diagnostics: &mut Vec<Diagnostic>) -> Option<(O
     let [low, high] = bounds;
     let empty = matches!((low, high), (Some(low), Some(high)) if low > high);
     if empty || (low.is_none() && high.is_none()) {
-        return wrong(&attr.span, attr, "a range with its lower bound first", diagnostics);
+        return wrong(&attr.span, attr, "one bound at least, the lower one first", diagnostics);
     }
     Some((low, high))
 }

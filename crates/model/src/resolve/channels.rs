@@ -107,21 +107,19 @@ impl Resolver<'_> {
             ..Place::bare(&self.model, what)
         };
         let expr = place.condition(node, &mut found);
-        self.diagnostics.append(&mut found);
-        expr
+        self.told(expr, found, node)
     }
 
     fn stream(&mut self, word: &Word, node: &Node, param: &Param) -> Option<(EntityId, Expr)> {
         let Some(Declared::Entity(entity)) = self.types.get(&word.text).copied() else {
-            self.error(&word.span, format!("`{}` is no entity", word.text), "expected the entity whose rows stream through the channel");
+            self.no_entity(word, "expected the entity whose rows stream through the channel");
             return None;
         };
         let mut found = Vec::new();
         let rule = Place::rule(&self.model, "`stream`", RowKind::Entity(entity));
         let place = Place { caller: false, now: false, channel: Some(param), broken: &self.broken, ..rule };
         let expr = place.condition(node, &mut found);
-        self.diagnostics.append(&mut found);
-        Some((entity, expr?))
+        Some((entity, self.told(expr, found, node)?))
     }
 
     fn presence(&mut self, members: &[MemberItem], span: &Span) -> Vec<Field> {

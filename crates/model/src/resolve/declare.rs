@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use smol_str::SmolStr;
 
 use super::{Declared, Resolver, args};
+use crate::Lock;
 use crate::ast::{Attr, EnumItem, Item, ItemKind, MemberItem, Word};
 use crate::diagnostics::Diagnostic;
+use crate::lock::Wish;
 use crate::model::*;
 use crate::names;
 
@@ -91,13 +93,16 @@ impl<'a> Resolver<'a> {
             return false;
         }
         if name.text.contains('_') || name.text.len() > NAME_MAX {
-            self.error(&name.span, format!("type name `{}`", name.text), "expected at most 48 letters and digits, as in `InvoiceLine`");
+            let message = format!("`{}` cannot name a type", name.text);
+            self.error(&name.span, message, "expected at most 48 letters and digits, as in `InvoiceLine`");
         }
-        if RESERVED_TYPES.contains(&name.text.as_str()) {
+        // `Decimal` has digits and is no plain scalar.
+        let scalar = name.text == "Decimal" || matches!(self.types.get(&name.text), Some(Declared::Scalar(base)) if is_plain(*base));
+        if scalar || RESERVED_TYPES.contains(&name.text.as_str()) {
             self.error(
                 &name.span,
                 format!("type name `{}` is reserved", name.text),
-                "the contracts have a type of this name; expected another",
+                "the language or the contracts have a type of this name; expected another",
             );
             return false;
         }
@@ -123,8 +128,10 @@ impl<'a> Resolver<'a> {
                 self.error(
                     &value.name.span,
                     format!("value `{name}` is reserved"),
-                    "the contracts have a value of this name; expected another",
+                    "the language or the contracts have a value of this name; expected another",
                 );
+                self.broken.push((one.name.text.clone(), name.clone()));
+                continue;
             }
             if values.iter().any(|other| other.name == *name) {
                 self.error(&value.name.span, format!("a second value `{name}` in `{}`", one.name.text), "expected another name");
@@ -156,8 +163,7 @@ impl<'a> Resolver<'a> {
         match attr.name.text.as_str() {
             "was" => {
                 if let Some((was, _)) = args::text(attr, "the former name, as in `@was(\"title\")`", &mut self.diagnostics) {
-                    let was = SmolStr::new(was);
-                    self.wish(owner, member).was = Some(was);
+                    self.former_member(owner, member, SmolStr::new(was), attr);
                 }
             }
             "column" => {
@@ -173,6 +179,32 @@ impl<'a> Resolver<'a> {
             _ => return false,
         }
         true
+    }
+
+    /// `@was` of a name that is still there moves nothing, which would be seen too late: the new name begins empty.
+    pub(super) fn idle_renames(&mut self, old: &Lock) {
+        let mut found = Vec::new();
+        for ((owner, member), wish) in &self.wishes {
+            let (Some(was), Some(locked)) = (&wish.was, old.types.get(owner)) else { continue };
+            let stays = self.spans.contains_key(&(owner.clone(), was.clone()));
+            let new = locked.members.contains_key(was) && !locked.members.contains_key(member);
+            if let (true, true, Some(span)) = (stays, new, self.spans.get(&(owner.clone(), member.clone()))) {
+                found.push((span.clone(), format!("`{member}` takes nothing over: `{was}` is still a member of `{owner}`")));
+            }
+        }
+        for (span, message) in found {
+            let help = "rename first, and give the old name to something new in a later version";
+            self.diagnostics.push(Diagnostic::warning(span, message, "it begins empty").help(help));
+        }
+    }
+
+    fn former_member(&mut self, owner: &SmolStr, member: &str, was: SmolStr, attr: &Attr) {
+        let same = |((of, name), wish): &(&(SmolStr, SmolStr), &Wish)| of == owner && name != member && wish.was.as_ref() == Some(&was);
+        let other = self.wishes.iter().filter(same).map(|((_, name), _)| name.clone()).min();
+        if let Some(other) = other {
+            self.error(&attr.span, format!("`{other}` and `{member}` were both `{was}`"), "only one of them can go on with what it held");
+        }
+        self.wish(owner, member).was = Some(was);
     }
 
     /// Tells when a name is not as the grammar has it.
@@ -197,7 +229,7 @@ impl<'a> Resolver<'a> {
     pub(super) fn check_member_name(&mut self, word: &Word) {
         self.check_name(word, "a field's name");
         if RESERVED_FIELDS.contains(&word.text.as_str()) || word.text == "null" {
-            self.error(&word.span, format!("a field cannot be called `{}`", word.text), "expressions use this word; expected another");
+            self.error(&word.span, format!("nothing can be called `{}`", word.text), "expressions use this word; expected another");
         }
         if matches!(word.text.as_str(), "revision" | "cursor") {
             let label = "the engine keeps it by itself; expected another name";
@@ -223,6 +255,10 @@ impl<'a> Resolver<'a> {
             self.model.claims.push(Claim { name, ty, path, doc: field.doc.clone() });
         }
     }
+}
+
+fn is_plain(base: Base) -> bool {
+    !matches!(base, Base::Enum(_) | Base::Owned(_))
 }
 
 fn empty_entity(item: &Item, name: &Word) -> Entity {

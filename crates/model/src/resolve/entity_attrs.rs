@@ -5,9 +5,10 @@ use smol_str::SmolStr;
 use super::{Resolver, args};
 use crate::ast::{Arg, ArgValue, Attr, MemberItem, Node, NodeKind, TypeItem};
 use crate::diagnostics::{Diagnostic, place};
+use crate::lock::Wish;
 use crate::model::*;
 use crate::names;
-use crate::typing::RowKind;
+use crate::typing::{RowKind, is_broken};
 
 const KNOWN: [&str; 13] =
     ["allow", "before", "cache", "expose", "index", "internal", "name", "readonly", "require_revision", "retain", "unique", "was", "watch"];
@@ -41,6 +42,11 @@ impl Resolver<'_> {
     fn former_name(&mut self, entity: &SmolStr, attr: &Attr) {
         let Some((was, _)) = args::text(attr, "the former name, as in `@@was(\"Product\")`", &mut self.diagnostics) else { return };
         let was = SmolStr::new(was);
+        let same = |((_, member), wish): &(&(SmolStr, SmolStr), &Wish)| member.is_empty() && wish.was.as_ref() == Some(&was);
+        let other = self.wishes.iter().filter(same).map(|((name, _), _)| name.clone()).filter(|name| name != entity).min();
+        if let Some(other) = other {
+            self.error(&attr.span, format!("`{other}` and `{entity}` were both `{was}`"), "only one of them can go on with its rows");
+        }
         self.wish(entity, "").was = Some(was);
     }
 
@@ -124,7 +130,7 @@ impl Resolver<'_> {
         let diagnostic = Diagnostic::error(attr.name.span.clone(), message, label);
         self.diagnostics.push(match help {
             Some(help) => diagnostic.help(help),
-            None => diagnostic.suggest(near),
+            None => diagnostic.suggest(near.map(|near| format!("@@{near}")).as_deref()),
         });
     }
 
@@ -176,7 +182,9 @@ impl Resolver<'_> {
             self.error(&arg.span, "`fields:` on a rule that lets nobody write", "it says what may be set at create and update");
         }
         let ArgValue::Expr(Node { kind: NodeKind::List(items), .. }) = &arg.value else {
-            args::word(arg, attr, "a list of fields, as in `fields: [title, price]`", &mut self.diagnostics);
+            // Without a list, everything could be set.
+            let message = format!("`@@{}` does not read like this", attr.name.text);
+            self.error(&arg.span, message, "expected a list of fields, as in `fields: [title, price]`");
             return None;
         };
         let mut fields = Vec::new();
@@ -218,7 +226,7 @@ impl Resolver<'_> {
             }
         }
         let owner = entity.name.clone();
-        if self.broken.iter().any(|(of, member)| *of == owner && member == name) {
+        if is_broken(&self.broken, &owner, name) {
             return None;
         }
         let near = names::closest(name, entity.fields.iter().map(|field| field.name.as_str()));

@@ -151,8 +151,10 @@ impl Resolver<'_> {
             return;
         }
         let Some((pattern, span)) = args::text(attr, "a regular expression, as in `\"^[A-Z]{3}$\"`", &mut self.diagnostics) else { return };
-        if let Err(error) = regex::Regex::new(&format!("^(?:{pattern})$")) {
-            let last = error.to_string().lines().last().unwrap_or_default().to_owned();
+        // Alone first: `a)|(b` would be whole only within brackets of ours.
+        let whole = regex::Regex::new(pattern).and_then(|_| regex::Regex::new(&format!("^(?:{pattern})$")));
+        if let Err(error) = whole {
+            let last = error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
             self.error(&span, format!("this is no regular expression: {last}"), "expected one without look-around or back-references");
             return;
         }

@@ -1,6 +1,6 @@
 //! Names that the contracts and the store make out of the model's: two that meet are told, with both their owners.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use smol_str::SmolStr;
 
@@ -60,8 +60,11 @@ impl Resolver<'_> {
     /// Takes `name` for `owner`, and tells when it is taken.
     fn take(&mut self, space: &mut Space, name: String, owner: String, contract: &str, span: &Span) {
         if let Some(other) = space.owners.get(&name) {
-            let message = format!("{owner} and {other} are both `{name}` in {contract}");
-            self.error(span, message, "expected another name for one of them");
+            // Two that meet once meet in many places: the first is told.
+            if self.met.insert(span.start) {
+                let message = format!("{owner} and {other} are both `{name}` in {contract}");
+                self.error(span, message, "expected another name for one of them");
+            }
             return;
         }
         space.owners.insert(name, owner);
@@ -173,7 +176,9 @@ impl Resolver<'_> {
         }
     }
 
+    /// Of two actions of one name the first counts; the second has been told.
     fn action_names(&self) -> Vec<(SmolStr, Span)> {
+        let mut seen = HashSet::new();
         self.file
             .items
             .iter()
@@ -181,7 +186,7 @@ impl Resolver<'_> {
                 crate::ast::ItemKind::Action(of) => Some((of.name.text.clone(), of.name.span.clone())),
                 _ => None,
             })
-            .filter(|(name, _)| self.model.actions.iter().any(|action| action.name == *name))
+            .filter(|(name, _)| seen.insert(name.clone()))
             .collect()
     }
 

@@ -86,7 +86,7 @@ impl Resolver<'_> {
     /// `@relation(delete: …)` of a to-one relation.
     fn relation_attr(&mut self, row: RowKind, relation: RelationId, attr: &Attr) {
         let split = args::split(attr, &["delete"], &mut self.diagnostics);
-        let Some(arg) = split.named("delete") else { return };
+        let Some(arg) = split.named("delete") else { return self.empty_relation(attr, "`@relation(delete: cascade)`") };
         let Some(word) = args::word(arg, attr, "`restrict`, `cascade` or `null`", &mut self.diagnostics) else { return };
         let on_delete = match word {
             "restrict" => OnDelete::Restrict,
@@ -121,13 +121,21 @@ impl Resolver<'_> {
 
     /// A to-many relation is a view: nothing is stored.
     fn many_attr(&mut self, attr: &Attr) {
-        if attr.name.text != "relation" {
-            self.unknown_attr(attr, "a relation to many rows", &["relation"]);
-            return;
+        match attr.name.text.as_str() {
+            // The first pass took it down.
+            "was" => return,
+            "relation" => {}
+            _ => return self.unknown_attr(attr, "a relation to many rows", &["relation", "was"]),
         }
         let split = args::split(attr, &["inverse"], &mut self.diagnostics);
-        if let Some(arg) = split.named("inverse") {
-            let _ = args::word(arg, attr, "a relation of the target, as in `inverse: buyer`", &mut self.diagnostics);
+        let Some(arg) = split.named("inverse") else { return self.empty_relation(attr, "`@relation(inverse: buyer)`") };
+        let _ = args::word(arg, attr, "a relation of the target, as in `inverse: buyer`", &mut self.diagnostics);
+    }
+
+    /// `@relation` without what it is for; an argument of another name has been told.
+    fn empty_relation(&mut self, attr: &Attr, form: &str) {
+        if attr.args.iter().all(|arg| arg.name.is_none()) {
+            self.error(&attr.span, "`@relation` does not read like this", format!("expected {form}"));
         }
     }
 
@@ -136,6 +144,7 @@ impl Resolver<'_> {
         let near = names::closest(&attr.name.text, known.iter().copied());
         let label = format!("expected one of: {}", known.iter().map(|name| format!("@{name}")).collect::<Vec<_>>().join(" "));
         let message = format!("`@{}` is no attribute of {of}", attr.name.text);
-        self.diagnostics.push(Diagnostic::error(attr.name.span.clone(), message, label).suggest(near));
+        let near = near.map(|near| format!("@{near}"));
+        self.diagnostics.push(Diagnostic::error(attr.name.span.clone(), message, label).suggest(near.as_deref()));
     }
 }

@@ -10,12 +10,14 @@ mod entity_attrs;
 mod field_attrs;
 mod generated;
 mod members;
+mod reads;
+mod served;
 mod shapes;
 mod tests;
 mod values;
 mod whole;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use smol_str::SmolStr;
 
@@ -49,6 +51,8 @@ pub(crate) struct Resolver<'a> {
     wishes: Wishes,
     /// (type, member) whose own diagnostics have been told.
     broken: Vec<(SmolStr, SmolStr)>,
+    /// Where a generated name that meets another has been told.
+    met: HashSet<usize>,
     /// Where each name of the model stands, for diagnostics about generated names.
     pub(crate) spans: HashMap<(SmolStr, SmolStr), Span>,
 }
@@ -62,6 +66,7 @@ pub(crate) fn resolve<'a>(file: &'a File, text: &str, old: &Lock) -> (Resolver<'
     resolver.shapes();
     resolver.inverses();
     resolver.naming_blocks();
+    resolver.idle_renames(old);
     let lock = lock::merge(old, &resolver.wishes, &mut resolver.model);
     resolver.claim_attrs();
     resolver.member_attrs();
@@ -86,7 +91,8 @@ impl<'a> Resolver<'a> {
             entity_placed: Vec::new(),
             owned_placed: Vec::new(),
             wishes: Wishes::new(),
-            broken: Vec::new(),
+            broken: file.broken.clone(),
+            met: HashSet::new(),
             spans: HashMap::new(),
         }
     }

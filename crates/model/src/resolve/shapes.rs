@@ -9,6 +9,7 @@ use crate::ast::{ArgValue, Attr, FieldItem, Mark, MemberItem, NodeKind, TypeItem
 use crate::diagnostics::Diagnostic;
 use crate::model::*;
 use crate::names;
+use crate::typing::is_broken;
 
 /// What a member of an entity or owned type became.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +77,8 @@ impl Resolver<'_> {
 
     /// Slots 0 and 1 are the key and the revision, wherever the key stands in the file.
     fn entity_shape(&mut self, item: &TypeItem, keys: &[Base]) -> Shape {
-        let id = Field { ty: single(self.key_of(item)), ..new_field("id") };
+        // A client may give a key, and nobody changes it.
+        let id = Field { ty: single(self.key_of(item)), once: true, ..new_field("id") };
         let revision = Field { ty: single(Base::BigInt), readonly: true, ..new_field("revision") };
         let members = vec![Member::Field(KEY), Member::Field(REVISION)];
         let mut shape = Shape { fields: vec![id, revision], members, ..Shape::default() };
@@ -106,11 +108,10 @@ impl Resolver<'_> {
             };
             if placed.is_none() {
                 self.broken.push((item.name.text.clone(), field.name.text.clone()));
-                self.broken.push((item.name.text.clone(), SmolStr::new(format!("{}_id", field.name.text))));
             }
             shape.placed.push(placed.unwrap_or(Placed::Nothing));
         }
-        if !owned && !key_seen {
+        if !owned && !key_seen && !is_broken(&self.broken, &item.name.text, "id") {
             let help = "add `id Uuid @key @default(uuid7())`";
             self.error_with_help(
                 &item.name.span,
@@ -182,6 +183,10 @@ impl Resolver<'_> {
 
     /// Takes a member's name; `None` when another has it.
     fn claim_name(&mut self, owner: &SmolStr, word: &Word, name: SmolStr, shape: &mut Shape) -> Option<()> {
+        // Told with the names that are reserved.
+        if name == "revision" {
+            return None;
+        }
         self.spans.insert((owner.clone(), name.clone()), word.span.clone());
         if shape.names.insert(name.clone(), ()).is_none() {
             return Some(());
@@ -218,6 +223,9 @@ impl Resolver<'_> {
         }
         if let Some(declared) = self.types.get(&ty.name.text) {
             return Some(*declared);
+        }
+        if is_broken(&self.broken, &ty.name.text, "") {
+            return None;
         }
         let near = names::closest(&ty.name.text, self.types.keys().map(SmolStr::as_str).chain(["Decimal"]));
         let near = foreign(&ty.name.text).or(near);
@@ -305,6 +313,11 @@ impl Resolver<'_> {
         }
         let (entity, other) = (model.entity(of).name.clone(), field.ty.name.text.clone());
         let known = candidates.iter().map(|(_, name, _)| name.to_string()).collect::<Vec<_>>();
+        // What is wrong with the attribute itself is told with the others.
+        let unnamed = named.is_none() && field.attrs.iter().any(|attr| attr.name.text == "relation");
+        if unnamed && !known.is_empty() {
+            return None;
+        }
         // A broken member of the target may be the one; its error has been told.
         if known.is_empty() && self.broken.iter().any(|(owner, _)| *owner == other) {
             return None;
@@ -318,7 +331,8 @@ impl Resolver<'_> {
                 (format!("`{named}` is no relation of `{other}` to `{entity}`"), format!("expected one of: {}", known.join(" ")))
             }
             (false, None) => {
-                let help = format!("say which by `@relation(inverse: {})`; candidates: {}", known.join(" | "), known.join(" "));
+                let first = known.first().map(String::as_str).unwrap_or_default();
+                let help = format!("say which, as in `@relation(inverse: {first})`; it may be one of: {}", known.join(" "));
                 (format!("`{other}` has {} relations to `{entity}`", known.len()), help)
             }
         };

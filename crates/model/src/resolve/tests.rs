@@ -7,6 +7,7 @@ use crate::ast::{Item, ItemKind, Node, NodeKind, Object, ObjectValue, TestItem, 
 use crate::diagnostics::{Diagnostic, place};
 use crate::model::*;
 use crate::names;
+use crate::typing::is_broken;
 
 impl Resolver<'_> {
     pub(super) fn tests(&mut self, text: &str) {
@@ -35,23 +36,22 @@ impl Resolver<'_> {
         }
         let entity = match self.types.get(&step.entity.text) {
             Some(Declared::Entity(entity)) => *entity,
-            _ => {
-                let near = self.model.entities.iter().map(|entity| entity.name.as_str());
-                let near = names::closest(&step.entity.text, near).map(str::to_owned);
-                let diagnostic = Diagnostic::error(
-                    step.entity.span.clone(),
-                    format!("`{}` is no entity", step.entity.text),
-                    "expected one of the model's entities",
-                );
-                self.diagnostics.push(diagnostic.suggest(near.as_deref()));
-                return;
-            }
+            _ => return self.no_entity(&step.entity, "expected one of the model's entities"),
         };
         self.test_key(step, entity);
         let Some(object) = &step.object else { return };
         let of = self.model.entity(entity);
         let (name, fields) = (of.name.clone(), of.fields.iter().map(|field| (field.name.clone(), field.ty)).collect::<Vec<_>>());
         self.test_members(object, &fields, "field", &format!("`{name}`"));
+    }
+
+    pub(super) fn no_entity(&mut self, word: &Word, expected: &str) {
+        if is_broken(&self.broken, &word.text, "") {
+            return;
+        }
+        let near = names::closest(&word.text, self.model.entities.iter().map(|entity| entity.name.as_str()));
+        let diagnostic = Diagnostic::error(word.span.clone(), format!("`{}` is no entity", word.text), expected);
+        self.diagnostics.push(diagnostic.suggest(near));
     }
 
     fn test_verb(&mut self, verb: &Word) {

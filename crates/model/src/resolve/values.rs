@@ -16,8 +16,7 @@ impl Resolver<'_> {
         let mut found = Vec::new();
         let place = Place { broken: &self.broken, ..Place::bare(&self.model, what) };
         let expr = place.of_type(node, ty, &mut found);
-        self.diagnostics.append(&mut found);
-        match expr?.kind {
+        match self.told(expr, found, node)?.kind {
             ExprKind::Literal(value) => Some(value),
             _ => {
                 self.error(&node.span, "this is no literal", format!("expected a literal of {}", base_name(&self.model, ty.base)));
@@ -74,8 +73,7 @@ impl Resolver<'_> {
         let mut found = Vec::new();
         let place = Place { caller: true, broken: &self.broken, ..Place::bare(&self.model, "a default") };
         let expr = place.of_type(node, Type { nullable: true, ..ty }, &mut found);
-        self.diagnostics.append(&mut found);
-        match expr?.kind {
+        match self.told(expr, found, node)?.kind {
             ExprKind::Claim(claim) => Some(Default::Claim(claim)),
             _ => {
                 self.error(
@@ -94,6 +92,14 @@ impl Resolver<'_> {
         let mut place = Place { broken: &self.broken, ..Place::rule(&self.model, what, row) };
         change(&mut place);
         let expr = place.condition(node, &mut found);
+        self.told(expr, found, node)
+    }
+
+    /// Keeps what was found. An expression that is none must have been told: a rule that is dropped in silence would open what it guards.
+    pub(super) fn told(&mut self, expr: Option<Expr>, mut found: Vec<Diagnostic>, node: &Node) -> Option<Expr> {
+        if expr.is_none() && found.is_empty() && self.broken.is_empty() {
+            self.error(&node.span, "this expression means nothing", "expected a value or a condition");
+        }
         self.diagnostics.append(&mut found);
         expr
     }
@@ -107,7 +113,6 @@ impl Resolver<'_> {
             false => rule,
         };
         let expr = place.of_type(node, ty, &mut found);
-        self.diagnostics.append(&mut found);
-        expr
+        self.told(expr, found, node)
     }
 }

@@ -3,11 +3,13 @@
 use smol_str::SmolStr;
 
 use super::Resolver;
+use super::reads::reads;
 use crate::ast::{MemberItem, Span};
 use crate::classes::class;
 use crate::diagnostics::Diagnostic;
-use crate::expr::{Expr, ExprKind, Path};
+use crate::expr::{Expr, ExprKind};
 use crate::model::*;
+use crate::typing::RowKind;
 
 impl Resolver<'_> {
     pub(super) fn whole(&mut self) {
@@ -17,16 +19,21 @@ impl Resolver<'_> {
             if let Some(entity) = self.model.entities.get_mut(at) {
                 entity.class = found;
             }
-            self.contradictions(id);
+            self.contradictions(RowKind::Entity(id));
             self.public_cache(id);
             self.unwatchable(id);
             self.enums_of_rules(id);
             self.unindexed_views(id);
-            self.disclosures(id);
+            self.disclosures(RowKind::Entity(id));
+        }
+        for at in 0..self.model.owned.len() {
+            let row = RowKind::Owned(OwnedId(at as u16));
+            self.contradictions(row);
+            self.disclosures(row);
         }
     }
 
-    fn member_span(&self, entity: &SmolStr, member: &str) -> Span {
+    pub(super) fn member_span(&self, entity: &SmolStr, member: &str) -> Span {
         self.spans.get(&(entity.clone(), SmolStr::new(member))).cloned().unwrap_or_default()
     }
 
@@ -42,42 +49,6 @@ impl Resolver<'_> {
 
     fn warn(&mut self, span: Span, message: impl Into<String>, label: impl Into<String>, help: impl Into<String>) {
         self.diagnostics.push(Diagnostic::warning(span, message, label).help(help));
-    }
-
-    /// Attributes of one field that cannot hold together.
-    fn contradictions(&mut self, id: EntityId) {
-        let entity = self.model.entity(id);
-        let mut found: Vec<(SmolStr, &str, &str)> = Vec::new();
-        for (at, field) in entity.field_ids() {
-            if at == REVISION {
-                continue;
-            }
-            let mut tell = |message, label| found.push((field.name.clone(), message, label));
-            let served = field.computed.is_some() || field.set.is_some();
-            if field.computed.is_some() && field.set.is_some() {
-                tell("`@computed` and `@set` on one field", "the server takes its value from one of them");
-            }
-            if served && field.default.is_some() {
-                tell("a default of a field that the server sets", "take `@default` away");
-            }
-            if served && (field.readonly || field.once || field.write_rule.is_some()) {
-                tell("a write attribute of a field that the server sets", "no caller sets it anyway; take the attribute away");
-            }
-            if at == KEY && (served || field.readonly || field.secret || field.read_rule.is_some()) {
-                tell("a key that is hidden or set by the server", "a key is read by all and may be given at create");
-            }
-            if field.readonly && field.default.is_none() && !field.ty.nullable && !field.ty.list && creatable(entity) {
-                tell(
-                    "`@readonly` on a field without a default that is never null",
-                    "no caller could create a row; give it a `@default`, or `?`",
-                );
-            }
-        }
-        let name = entity.name.clone();
-        for (member, message, label) in found {
-            let span = self.member_span(&name, &member);
-            self.error(&span, message, label);
-        }
     }
 
     /// What a rule lets only some callers see must not lie in a shared cache.
@@ -111,9 +82,7 @@ impl Resolver<'_> {
     fn enums_of_rules(&mut self, id: EntityId) {
         let entity = self.model.entity(id);
         let named = |field: FieldId| {
-            let tests = |expr: &Expr| {
-                expr.any(&|part| matches!(&part.kind, ExprKind::Field(Path { hops, .. }, of) if hops.is_empty() && *of == field))
-            };
+            let tests = |expr: &Expr| reads(&self.model, RowKind::Entity(id), expr).iter().any(|read| read.own && read.field == field);
             entity.rules.iter().any(|rule| !rule.verbs.contains(&Verb::Read) && tests(&rule.expr))
         };
         let writable = |field: FieldId| {
@@ -141,7 +110,11 @@ impl Resolver<'_> {
     fn unindexed_views(&mut self, id: EntityId) {
         let mut found = Vec::new();
         for relation in &self.model.entity(id).relations {
+            // The key is no column that leads here: this relation's own error has been told.
             let RelationKind::Many { field, .. } = relation.kind else { continue };
+            if field == KEY {
+                continue;
+            }
             let target = self.model.entity(relation.target);
             let leads = |first: Option<FieldId>| first == Some(field);
             let indexed = target.indexes.iter().any(|index| leads(index.fields.first().map(|(field, _)| *field)))
@@ -162,60 +135,10 @@ impl Resolver<'_> {
             );
         }
     }
-
-    /// The server fills `@computed` and `@set` fields with its own rights: what they repeat of a masked field is seen.
-    fn disclosures(&mut self, id: EntityId) {
-        let entity = self.model.entity(id);
-        let mut found: Vec<(SmolStr, String)> = Vec::new();
-        for field in &entity.fields {
-            let Some(expr) = field.computed.as_ref().or(field.set.as_ref()).filter(|_| field.read_rule.is_none() && !field.secret) else {
-                continue;
-            };
-            let mut sources = Vec::new();
-            masked_sources(&self.model, id, expr, &mut sources);
-            if !sources.is_empty() {
-                found.push((field.name.clone(), sources.join(", ")));
-            }
-        }
-        let owner = entity.name.clone();
-        for (member, sources) in found {
-            let span = self.member_span(&owner, &member);
-            let message = format!("`{member}` discloses what a rule hides: {sources}");
-            let note = Diagnostic::note(span, message, "it is written with the author's rights and read by all who may read the row");
-            self.diagnostics.push(note.help("write `@allow(read, …)` on it too if that is not meant"));
-        }
-    }
-}
-
-fn creatable(entity: &Entity) -> bool {
-    !entity.readonly && entity.rules.iter().any(|rule| rule.verbs.contains(&Verb::Create))
 }
 
 /// A rule that only asks for the caller, as `"admin" in caller.roles`: whom it trusts may do as they like.
 fn only_roles(expr: &Expr) -> bool {
     !expr.any(&|part| matches!(part.kind, ExprKind::Field(..) | ExprKind::Quantified(..)))
         && expr.any(&|part| matches!(part.kind, ExprKind::Claim(_)))
-}
-
-/// Fields behind a read rule, or of rows behind one, that an expression about `id` reads.
-fn masked_sources(model: &Model, id: EntityId, expr: &Expr, out: &mut Vec<String>) {
-    if let ExprKind::Field(path, field) = &expr.kind {
-        let mut at = id;
-        let mut hidden = false;
-        for hop in &path.hops {
-            let Some(relation) = model.entity(at).relations.get(usize::from(hop.0)) else { return };
-            at = relation.target;
-            let open = |rule: &Rule| rule.verbs.contains(&Verb::Read) && rule.expr == Expr::truth();
-            hidden |= !model.entity(at).rules.iter().any(open);
-        }
-        let entity = model.entity(at);
-        let Some(field) = entity.fields.get(usize::from(field.0)) else { return };
-        let name = format!("`{}.{}`", entity.name, field.name);
-        if (hidden || field.read_rule.is_some() || field.secret) && !out.contains(&name) {
-            out.push(name);
-        }
-    }
-    for part in expr.parts() {
-        masked_sources(model, id, part, out);
-    }
 }

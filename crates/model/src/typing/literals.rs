@@ -70,16 +70,16 @@ impl Typing<'_, '_> {
     }
 
     /// `[a, b]`: literals become one literal list, so that it is bound as one value.
-    pub(super) fn list(&mut self, items: &[Node], span: &Span) -> Option<Expr> {
-        if items.len() > LIST_MAX {
-            return self.error(span, format!("a list of {} elements", items.len()), format!("expected at most {LIST_MAX}"));
+    pub(super) fn list(&mut self, nodes: &[Node], span: &Span) -> Option<Expr> {
+        if nodes.len() > LIST_MAX {
+            return self.error(span, format!("a list of {} elements", nodes.len()), format!("expected at most {LIST_MAX}"));
         }
-        let typed: Vec<Option<Expr>> = items.iter().map(|item| self.value(item)).collect();
+        let typed: Vec<Option<Expr>> = nodes.iter().map(|item| self.value(item)).collect();
         let mut items: Vec<Expr> = typed.into_iter().collect::<Option<_>>()?;
-        let bases: Vec<Base> = items.iter().filter(|item| !item.ty.list).filter_map(|item| item.ty.base).collect();
-        if bases.len() != items.len() {
-            return self.error(span, "a list holds values, neither null nor lists", "expected values of one type");
+        if let Some((_, node)) = items.iter().zip(nodes).find(|(item, _)| item.ty.list || item.ty.base.is_none()) {
+            return self.error(&node.span, "a list holds values, neither null nor lists", "expected a value");
         }
+        let bases: Vec<Base> = items.iter().filter_map(|item| item.ty.base).collect();
         let Some(widest) = bases.iter().copied().reduce(|a, b| widest(a, b).unwrap_or(a)) else {
             let ty = ExprType { base: None, list: true };
             return Some(Expr { kind: ExprKind::Literal(Value::List(Arc::new([]))), ty });
@@ -87,7 +87,7 @@ impl Typing<'_, '_> {
         let widest = if items.iter().all(|item| fits(item, widest)) { widest } else { Base::Float };
         // A field or a claim among literals decides their type.
         let base = items.iter().find(|item| literal_of(item).is_none()).and_then(|item| item.ty.base).unwrap_or(widest);
-        items = items.into_iter().map(|item| self.assign(item, single(base), span)).collect::<Option<_>>()?;
+        items = items.into_iter().zip(nodes).map(|(item, node)| self.assign(item, single(base), &node.span)).collect::<Option<_>>()?;
         Some(list_of(items, base))
     }
 
@@ -107,7 +107,7 @@ impl Typing<'_, '_> {
 
     /// `expr` as a value that can be stored as `ty`: literals are coerced, Int widens to BigInt and Decimal.
     pub(super) fn assign(&mut self, expr: Expr, ty: Type, span: &Span) -> Option<Expr> {
-        if expr.ty.base.is_none() && !expr.ty.list {
+        if expr.ty.is_null() {
             return self.assign_null(ty, span);
         }
         if ty.list {
@@ -219,7 +219,7 @@ impl Typing<'_, '_> {
         if let Some(value) = of.by_name(text) {
             return Some(literal(Value::Enum(value.number), Base::Enum(id)));
         }
-        if self.place.broken.iter().any(|(owner, value)| *owner == of.name && value == text) {
+        if self.place.is_broken(&of.name, text) {
             return None;
         }
         let near = names::closest(text, of.values.iter().map(|value| value.name.as_str()));

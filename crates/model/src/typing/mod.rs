@@ -105,6 +105,10 @@ impl<'m> Place<'m> {
         Place { row, hops: true, quantifiers: true, client: true, ..Place::bare(model, "a filter") }
     }
 
+    pub(crate) fn is_broken(&self, owner: &str, member: &str) -> bool {
+        is_broken(self.broken, owner, member)
+    }
+
     /// Types `node` as a condition.
     pub(crate) fn condition(&self, node: &Node, diagnostics: &mut Vec<Diagnostic>) -> Option<Expr> {
         Typing { place: self, variables: Vec::new(), diagnostics }.condition(node)
@@ -116,6 +120,12 @@ impl<'m> Place<'m> {
         let expr = typing.value(node)?;
         typing.assign(expr, ty, &node.span)
     }
+}
+
+/// Whether it has been told what is wrong with `owner.member`, or with something of `owner` whose name could not be read.
+pub(crate) fn is_broken(broken: &[(SmolStr, SmolStr)], owner: &str, member: &str) -> bool {
+    let column = member.strip_suffix("_id");
+    broken.iter().any(|(of, name)| of == owner && (name.is_empty() || name == member || column == Some(name)))
 }
 
 /// A variable of an enclosing `exists`, `all`, `map` or `filter`.
@@ -182,6 +192,7 @@ impl Typing<'_, '_> {
 
     fn type_text(&self, ty: ExprType) -> String {
         match ty.base {
+            None if ty.list => "an empty list".to_string(),
             None => "null".to_string(),
             Some(base) if ty.list => format!("a list of {}", base_name(self.place.model, base)),
             Some(base) => format!("of type {}", base_name(self.place.model, base)),

@@ -66,7 +66,7 @@ impl Typing<'_, '_> {
             if side.ty.list {
                 return self.error(&node.span, "a list cannot be compared", "expected a single value, or `in`");
             }
-            if side.ty.base.is_none() {
+            if side.ty.is_null() {
                 return self.error(&node.span, "null is unknown in every comparison but `== null`", "expected a value");
             }
         }
@@ -121,7 +121,9 @@ impl Typing<'_, '_> {
         };
         let type_of = |base| Type { base, nullable: false, list: false };
         let (one, list) = match of {
-            Some(of) if literal_of(&one).is_some() && literal_of(&list).is_none() => (self.assign(one, type_of(of), &left.span)?, list),
+            Some(of) if literal_of(&list).is_none() && (literal_of(&one).is_some() || widens(base, of)) => {
+                (self.assign(one, type_of(of), &left.span)?, list)
+            }
             _ => (one, self.list_as(list, base, &right.span)?),
         };
         match (one.ty.base, list.ty.base) {
@@ -205,19 +207,41 @@ impl Typing<'_, '_> {
         }
     }
 
+    /// Two lists as results: a literal list takes the other's type.
+    fn meet_lists(&mut self, a: Expr, b: Expr, left: &Node, right: &Node) -> Option<(Expr, Expr)> {
+        let (a, b) = match (a.ty.base, b.ty.base) {
+            (None, Some(base)) => (self.list_as(a, base, &left.span)?, b),
+            (Some(base), _) => (a, self.list_as(b, base, &right.span)?),
+            (None, None) => (a, b),
+        };
+        if a.ty == b.ty {
+            return Some((a, b));
+        }
+        let (found, expected) = (self.type_text(b.ty), self.type_text(a.ty));
+        self.error(&right.span, format!("this is {found}"), format!("expected {expected}, as before `:`"))
+    }
+
     pub(super) fn conditional(&mut self, condition: &Node, yes: &Node, no: &Node, span: &Span) -> Option<Expr> {
         let condition = self.condition(condition);
         let (a, b) = self.both(yes, no)?;
-        let (a, b) = match (a.ty.base, b.ty.base) {
-            (None, None) => return self.error(span, "both results are null", "expected a value on one side"),
-            // Null takes any type, the empty list that of a list.
-            (None, _) if b.ty.list || !a.ty.list => (Expr { ty: b.ty, ..a }, b),
-            (_, None) if a.ty.list || !b.ty.list => (Expr { ty: a.ty, ..a.clone() }, Expr { ty: a.ty, ..b }),
-            _ if a.ty.list && a.ty == b.ty => (a, b),
+        let (a, b) = match (a.ty.is_null(), b.ty.is_null()) {
+            (true, true) => return self.error(span, "both results are null", "expected a value on one side"),
+            (true, false) => (Expr { ty: b.ty, ..a }, b),
+            (false, true) => (a.clone(), Expr { ty: a.ty, ..b }),
+            _ if a.ty.list && b.ty.list => self.meet_lists(a, b, yes, no)?,
             _ => self.meet(a, b, yes, no)?,
         };
         let ty = a.ty;
         Some(Expr { kind: ExprKind::Conditional(Box::new(condition?), Box::new(a), Box::new(b)), ty })
+    }
+}
+
+/// Whether a number of type `from` can be one of type `to` without losing anything.
+fn widens(from: Base, to: Base) -> bool {
+    match (from, to) {
+        (Base::Int, Base::BigInt) | (Base::Int | Base::BigInt, Base::Decimal { .. }) => true,
+        (Base::Decimal { scale: from, .. }, Base::Decimal { scale: to, .. }) => from <= to,
+        _ => false,
     }
 }
 

@@ -73,11 +73,6 @@ impl Typing<'_, '_> {
             let kind = self.variables.get(at)?.row;
             return Some(whole_row(Scope::Variable(u8::try_from(at).ok()?), kind));
         }
-        if let Some(at) = self.place.params.iter().position(|param| param.name == *name) {
-            let (index, param) = (u8::try_from(at).ok()?, self.place.params.get(at)?);
-            let scope = if self.place.channel.is_some() { Scope::Channel } else { Scope::Parameter(index) };
-            return self.parameter(param, scope, index, span);
-        }
         match name.as_str() {
             "caller" if self.place.caller => return Some(Term::Caller),
             "channel" if self.place.channel.is_some() => return Some(Term::Channel),
@@ -85,6 +80,11 @@ impl Typing<'_, '_> {
             "new" if self.place.new => return self.place.row.map(|kind| whole_row(Scope::New, kind)),
             "caller" | "channel" | "old" | "new" => return self.no_root(name, span),
             _ => {}
+        }
+        if let Some(at) = self.place.params.iter().position(|param| param.name == *name) {
+            let (index, param) = (u8::try_from(at).ok()?, self.place.params.get(at)?);
+            let scope = if self.place.channel.is_some() { Scope::Channel } else { Scope::Parameter(index) };
+            return self.parameter(param, scope, index, span);
         }
         match self.place.row {
             Some(kind) => {
@@ -97,10 +97,18 @@ impl Typing<'_, '_> {
 
     fn no_root(&mut self, name: &str, span: &Span) -> Option<Term> {
         let what = self.place.what;
-        self.error(span, format!("{what} cannot use `{name}`"), "it means nothing here")
+        let label = match name {
+            "old" | "new" => "only an update has a row before and a row after: a rule for `update` alone can name them",
+            "caller" => "nobody calls here: expected what depends on the row alone",
+            _ => "it has a meaning only within a channel",
+        };
+        self.error(span, format!("{what} cannot use `{name}`"), label)
     }
 
     fn unknown_root(&mut self, name: &str, span: &Span) -> Option<Term> {
+        if self.place.is_broken("parameter", name) {
+            return None;
+        }
         let mut known: Vec<&str> = self.place.params.iter().map(|param| param.name.as_str()).collect();
         known.extend(self.place.caller.then_some("caller"));
         known.extend(self.place.channel.is_some().then_some("channel"));
@@ -192,7 +200,7 @@ impl Typing<'_, '_> {
     fn unknown_member(&mut self, kind: RowKind, name: &str, span: &Span) -> Option<Term> {
         let model = self.place.model;
         let owner = kind.name(model);
-        if self.place.broken.iter().any(|(of, member)| of == owner && member == name) {
+        if self.place.is_broken(owner, name) {
             return None;
         }
         let message = format!("unknown field `{name}` on `{owner}`");
@@ -200,7 +208,9 @@ impl Typing<'_, '_> {
         let is_enum_value = model.enums.iter().any(|one| one.by_name(name).is_some());
         let fields = kind.fields(model).iter().filter(|field| !(self.place.client && field.secret)).map(|field| field.name.as_str());
         let relations = kind.relations(model).iter().map(|relation| relation.name.as_str());
-        let near = names::closest(name, fields.chain(relations));
+        let roots = [("caller", self.place.caller), ("channel", self.place.channel.is_some())];
+        let roots = roots.into_iter().filter(|(_, known)| *known).map(|(root, _)| root);
+        let near = names::closest(name, fields.chain(relations).chain(roots));
         self.diagnostics.push(match near {
             None if is_enum_value => diagnostic.help(format!("a value of an enum is written as a string: `\"{name}\"`")),
             near => diagnostic.suggest(near),
@@ -215,7 +225,7 @@ impl Typing<'_, '_> {
             let ty = ExprType { base: Some(claim.ty.base), list: claim.ty.list };
             return Some(Term::Value(Expr { kind: ExprKind::Claim(ClaimId(u16::try_from(at).ok()?)), ty }));
         }
-        if self.place.broken.iter().any(|(of, member)| of == "caller" && *member == word.text) {
+        if self.place.is_broken("caller", &word.text) {
             return None;
         }
         let label = if claims.is_empty() { "the model has no `caller` block" } else { "expected a field of the `caller` block" };
