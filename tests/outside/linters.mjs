@@ -1,7 +1,7 @@
 // The contracts under other people's linters, and the served ones against those that the command line prints.
 
 import { execFile } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { fromBinary } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
@@ -34,16 +34,24 @@ writeFileSync(`${folder}/spectral.json`, JSON.stringify({ extends: ['spectral:oa
 writeFileSync(`${protoFolder}/schema.proto`, served.proto);
 writeFileSync(`${folder}/proto/buf.yaml`, BUF);
 
-await check('OpenAPI: redocly has no error', () => bin('redocly', ['lint', '--extends', 'recommended', `${folder}/openapi.json`]));
+/** The problems of a report that are errors. */
+const errors = (problems, isError) => assert.deepEqual(problems.filter(isError).map((problem) => problem.message), []);
 
-await check('OpenAPI: spectral has no error', () =>
-  bin('spectral', ['lint', '--quiet', '--fail-severity', 'error', '--ruleset', `${folder}/spectral.json`, `${folder}/openapi.json`]));
+await check('OpenAPI: redocly has no error', async () => {
+  const report = JSON.parse(await bin('redocly', ['lint', '--extends', 'recommended', '--format', 'json', `${folder}/openapi.json`]));
+  errors(report.problems, (problem) => problem.severity === 'error');
+  assert.equal(report.totals.errors, 0);
+});
+
+await check('OpenAPI: spectral has no error', async () => {
+  const arguments_ = ['lint', '--quiet', '--format', 'json', '--fail-severity', 'error', '--ruleset', `${folder}/spectral.json`, `${folder}/openapi.json`];
+  errors(JSON.parse(await bin('spectral', arguments_)), (problem) => problem.severity === 0);
+});
 
 await check('proto: buf lint is clean', () => bin('buf', ['lint'], { cwd: `${folder}/proto` }));
 
 await check('proto: the descriptor set is the compiled .proto', async () => {
   await bin('buf', ['build', '-o', 'built.binpb'], { cwd: `${folder}/proto` });
-  const { readFileSync } = await import('node:fs');
   const built = shapes(readFileSync(`${folder}/proto/built.binpb`));
   const descriptor = shapes(new Uint8Array(await (await fetch(`${url}/descriptor.binpb`)).arrayBuffer()));
   assert.deepEqual(descriptor, built);
@@ -61,8 +69,15 @@ function shapes(bytes) {
 }
 
 for (const [kind, expected] of Object.entries(served)) {
-  await check(`fourfold contract ${kind} prints what is served`, async () => {
-    const printed = await run(process.env.FOURFOLD_BIN, ['contract', kind, process.env.FOURFOLD_MODEL]);
-    assert.equal(printed.trim(), expected.trim());
-  });
+  await check(`fourfold contract ${kind} prints what is served`, async () => assert.equal((await printed(kind)).toString(), expected));
+}
+
+await check('fourfold contract descriptor prints what is served', async () => {
+  const descriptor = Buffer.from(await (await fetch(`${url}/descriptor.binpb`)).arrayBuffer());
+  assert.ok((await printed('descriptor')).equals(descriptor));
+});
+
+/** What the command line prints, byte for byte. */
+function printed(kind) {
+  return run(process.env.FOURFOLD_BIN, ['contract', kind, process.env.FOURFOLD_MODEL], { encoding: 'buffer' });
 }

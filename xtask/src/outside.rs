@@ -1,43 +1,49 @@
-//! Other people's clients, tools and linters against the release binary, over the Chinook example.
+//! Other people's clients, tools and linters against the real binary, over the Chinook example.
 //!
 //! The scripts stand in `tests/outside` with their pinned packages; they are copied to `target/outside` and run there, beside
-//! what npm and pip install. A script prints one line a check: `ok NAME`, `not ok NAME: why` or `skip NAME: why`.
+//! what npm and pip install. A script prints one line a check: `ok NAME`, `not ok NAME: why` or `skip NAME: why`. A client's
+//! script says every line of `scenarios.txt` among them.
 
+mod packages;
+
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::process::{self, Ended};
 use crate::server::Server;
 use crate::tally::Tally;
-use crate::tools;
 use crate::workspace::Workspace;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Tool {
-    Node,
-    Python,
-    Shell,
-}
+use packages::{Tool, copy};
 
 struct Suite {
     name: &'static str,
     tool: Tool,
     script: &'static str,
+    /// Whether it is a client, which runs all scenarios.
+    client: bool,
+}
+
+const fn client(name: &'static str, tool: Tool, script: &'static str) -> Suite {
+    Suite { name, tool, script, client: true }
+}
+
+const fn checker(name: &'static str, tool: Tool, script: &'static str) -> Suite {
+    Suite { name, tool, script, client: false }
 }
 
 const SUITES: &[Suite] = &[
-    Suite { name: "curl", tool: Tool::Shell, script: "curl.sh" },
-    Suite { name: "audits", tool: Tool::Node, script: "audits.mjs" },
-    Suite { name: "graphql-js", tool: Tool::Node, script: "graphql_js.mjs" },
-    Suite { name: "graphql-request", tool: Tool::Node, script: "graphql_request.mjs" },
-    Suite { name: "connect-web", tool: Tool::Node, script: "connect_web.mjs" },
-    Suite { name: "centrifuge", tool: Tool::Node, script: "centrifuge.mjs" },
-    Suite { name: "openapi-typescript", tool: Tool::Node, script: "openapi_typescript.mjs" },
-    Suite { name: "linters", tool: Tool::Node, script: "linters.mjs" },
-    Suite { name: "gql", tool: Tool::Python, script: "gql_client.py" },
-    Suite { name: "grpcio", tool: Tool::Python, script: "grpc_client.py" },
+    client("curl", Tool::Shell, "curl.sh"),
+    checker("audits", Tool::Node, "audits.mjs"),
+    checker("graphql-js", Tool::Node, "graphql_js.mjs"),
+    client("graphql-request", Tool::Node, "graphql_request.mjs"),
+    client("connect-web", Tool::Node, "connect_web.mjs"),
+    client("centrifuge", Tool::Node, "centrifuge.mjs"),
+    checker("openapi-typescript", Tool::Node, "openapi_typescript.mjs"),
+    checker("linters", Tool::Node, "linters.mjs"),
+    client("gql", Tool::Python, "gql_client.py"),
+    client("grpcio", Tool::Python, "grpc_client.py"),
 ];
 
 /// How long one suite may take.
@@ -45,29 +51,42 @@ const SUITE_LIMIT: Duration = Duration::from_secs(180);
 
 /// All suites, or the named ones.
 pub fn run(workspace: &Workspace, only: &[String]) -> Tally {
-    let chosen: Vec<&Suite> = SUITES.iter().filter(|suite| only.is_empty() || only.iter().any(|name| name == suite.name)).collect();
-    if chosen.is_empty() {
-        let known: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
-        return Tally::fail(format!("outside: no such suite; there are: {}", known.join(" ")));
-    }
-    if !process::run(workspace.command("cargo").args(["build", "--release", "--package", "fourfold", "--locked"])) {
-        return Tally::fail("outside: the release binary does not build");
+    let known = |name: &String| SUITES.iter().any(|suite| suite.name == name);
+    if let Some(unknown) = only.iter().find(|name| !known(name)) {
+        let names: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
+        return Tally::fail(format!("outside: no suite `{unknown}`; there are: {}", names.join(" ")));
     }
     match start(workspace) {
-        Ok(running) => chosen.into_iter().fold(Tally::default(), |mut total, suite| {
-            total.add(suite.run(&running));
-            total
-        }),
+        Ok(running) => run_against(running, SUITES.iter().filter(|suite| only.is_empty() || only.iter().any(|name| name == suite.name))),
         Err(why) => Tally::fail(format!("outside: {why}")),
     }
+}
+
+fn run_against<'a>(running: Running, chosen: impl Iterator<Item = &'a Suite>) -> Tally {
+    let mut total = Tally::default();
+    let mut table = Vec::new();
+    for suite in chosen {
+        println!("\n-- {} ({})", suite.name, suite.script);
+        let begun = Instant::now();
+        let tally = suite.run(&running);
+        table.push(format!("{:<18} {:>6.1} s  {}", suite.name, begun.elapsed().as_secs_f64(), tally.line()));
+        total.add(tally);
+    }
+    println!("\n{}", table.join("\n"));
+    match running.server.end() {
+        Ok(()) => total.add(Tally::pass()),
+        Err(why) => total.add(Tally::fail(format!("outside: the server: {why}"))),
+    }
+    total
 }
 
 /// Installs what the suites need while cargo builds.
 pub fn install_early(workspace: &Workspace) -> JoinHandle<()> {
     let (from, home) = places(workspace);
     std::thread::spawn(move || {
-        for tool in [Tool::Node, Tool::Python] {
-            let _ = copy(&from, &home).and_then(|()| install(tool, &home));
+        for tool in [Tool::Node, Tool::Python].into_iter().filter(|tool| tool.missing().is_none()) {
+            // What goes wrong here goes wrong again, and is told, where the suite runs.
+            let _ = copy(&from, &home).and_then(|()| tool.install(&home));
         }
     })
 }
@@ -76,27 +95,41 @@ fn places(workspace: &Workspace) -> (PathBuf, PathBuf) {
     (workspace.root.join("tests").join("outside"), workspace.target.join("outside"))
 }
 
-/// The server and what a script is told of it.
+/// The server, and what a script is told of it.
 struct Running {
     home: PathBuf,
     server: Server,
     variables: Vec<(&'static str, String)>,
+    scenarios: Vec<String>,
 }
 
+/// Starts the server over a copy of the example: `dev` may write into the model's folder.
 fn start(workspace: &Workspace) -> Result<Running, String> {
     let (from, home) = places(workspace);
     copy(&from, &home)?;
-    let model = workspace.root.join("examples").join("chinook");
-    let server = Server::dev(workspace, &model, &home)?;
+    let model = home.join("model");
+    copy(&workspace.root.join("examples").join("chinook"), &model)?;
+    let binary = binary(workspace)?;
+    let server = Server::dev(&binary, &model, &home)?;
     let variables = vec![
         ("FOURFOLD_URL", server.url.clone()),
-        ("FOURFOLD_BIN", workspace.binary().display().to_string()),
+        ("FOURFOLD_BIN", binary.display().to_string()),
         ("FOURFOLD_MODEL", model.display().to_string()),
         ("FOURFOLD_PACKAGE", package(&model)?),
         ("FOURFOLD_ADMIN_TOKEN", server.token(r#"{"sub": "outside-admin", "roles": ["admin"]}"#)?),
-        ("FOURFOLD_OTHER_TOKEN", server.token(r#"{"sub": "outside-other", "roles": []}"#)?),
+        ("FOURFOLD_CUSTOMER_TOKEN", server.token(r#"{"sub": "outside-customer", "customer_id": 1}"#)?),
     ];
-    Ok(Running { home, server, variables })
+    let scenarios = std::fs::read_to_string(home.join("scenarios.txt")).map_err(|error| format!("scenarios.txt: {error}"))?;
+    Ok(Running { home, server, variables, scenarios: scenarios.lines().map(str::to_owned).collect() })
+}
+
+/// The binary that `FOURFOLD_BIN` names, else the release build.
+fn binary(workspace: &Workspace) -> Result<PathBuf, String> {
+    if let Some(binary) = std::env::var_os("FOURFOLD_BIN") {
+        return Ok(PathBuf::from(binary));
+    }
+    let built = process::run(workspace.command("cargo").args(["build", "--release", "--package", "fourfold", "--locked"]));
+    if built { Ok(workspace.binary()) } else { Err("the release binary does not build".to_owned()) }
 }
 
 /// The `package` line of the model.
@@ -110,117 +143,78 @@ fn package(model: &Path) -> Result<String, String> {
 
 impl Suite {
     fn run(&self, running: &Running) -> Tally {
-        println!("\n-- {} ({})", self.name, self.script);
-        if let Err(why) = install(self.tool, &running.home) {
-            let tally = Tally::skip(format!("outside: {}: {why}", self.name));
+        if let Some(why) = self.tool.missing() {
             println!("skip {}: {why}", self.name);
-            return tally;
+            return Tally::skip(format!("outside: {}: {why}", self.name));
         }
-        let mut command = self.command(&running.home);
-        command.current_dir(&running.home).envs(running.variables.iter().map(|(name, value)| (name, value)));
-        let mut tally = Tally::default();
+        if let Err(why) = self.tool.install(&running.home) {
+            return Tally::fail(format!("outside: {}: its packages cannot be installed: {why}", self.name));
+        }
+        let mut command = self.tool.command(&running.home, self.script);
+        command.envs(running.variables.iter().map(|(name, value)| (name, value)));
+        let mut said = Said::default();
         let ended = process::lines(&mut command, SUITE_LIMIT, |line| {
             println!("{line}");
-            self.count(line, &mut tally);
+            said.line(line, self.name);
         });
-        self.close(ended, tally, &running.server)
-    }
-
-    fn command(&self, home: &Path) -> Command {
-        match self.tool {
-            Tool::Node => program("node", self.script),
-            Tool::Shell => program("bash", self.script),
-            Tool::Python => program(venv(home).join("bin").join("python"), self.script),
-        }
-    }
-
-    fn count(&self, line: &str, tally: &mut Tally) {
-        if line.starts_with("ok ") {
-            tally.passed += 1;
-        } else if let Some(what) = line.strip_prefix("not ok ") {
-            tally.failures.push(format!("outside: {}: {what}", self.name));
-        } else if let Some(what) = line.strip_prefix("skip ") {
-            tally.add(Tally::skip(format!("outside: {}: {what}", self.name)));
-        }
+        let unsaid = running.scenarios.iter().filter(|scenario| self.client && !said.names.contains(*scenario));
+        said.tally.failures.extend(unsaid.map(|scenario| format!("outside: {}: nothing was said of `{scenario}`", self.name)));
+        self.close(ended, said.tally)
     }
 
     /// A suite that ended early, or said nothing, has failed.
-    fn close(&self, ended: Ended, mut tally: Tally, server: &Server) -> Tally {
+    fn close(&self, ended: Ended, mut tally: Tally) -> Tally {
         let why = match ended {
             Ended::TimedOut => format!("longer than {} s", SUITE_LIMIT.as_secs()),
             Ended::Failed if tally.ok() => "the script failed".to_owned(),
             Ended::Ok if tally.passed == 0 && tally.ok() && tally.skips.is_empty() => "the script checked nothing".to_owned(),
             _ => return tally,
         };
-        tally.failures.push(format!("outside: {}: {why} (server at {})", self.name, server.url));
+        tally.failures.push(format!("outside: {}: {why}", self.name));
         tally
     }
 }
 
-fn program(program: impl AsRef<std::ffi::OsStr>, script: &str) -> Command {
-    let mut command = Command::new(program);
-    command.arg(script);
-    command
+/// What a script has said so far.
+#[derive(Default)]
+struct Said {
+    tally: Tally,
+    /// The names of its checks, without what stands in brackets at their ends.
+    names: HashSet<String>,
 }
 
-fn venv(home: &Path) -> PathBuf {
-    home.join("venv")
-}
-
-/// Installs what a tool's scripts import, once for each state of the pinned versions.
-fn install(tool: Tool, home: &Path) -> Result<(), String> {
-    match tool {
-        Tool::Node => {
-            node_version()?;
-            once(home, "package-lock.json", || {
-                process::output(npm(home).args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"])).map(drop)
-            })
-        }
-        Tool::Python => once(home, "requirements.txt", || {
-            tools::venv(&venv(home))?;
-            tools::pip(&venv(home), &["--requirement", &home.join("requirements.txt").display().to_string()])
-        }),
-        Tool::Shell if process::exists("curl") => Ok(()),
-        Tool::Shell => Err("curl is not there".to_owned()),
-    }
-}
-
-fn npm(home: &Path) -> Command {
-    let mut npm = Command::new("npm");
-    npm.current_dir(home);
-    npm
-}
-
-const NODE_MIN: u32 = 20;
-
-fn node_version() -> Result<(), String> {
-    let version = process::output(Command::new("node").arg("--version"))?;
-    let major = version.trim().trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
-    match major {
-        Some(major) if major >= NODE_MIN => Ok(()),
-        _ => Err(format!("node {} is older than {NODE_MIN}", version.trim())),
-    }
-}
-
-/// Runs an installation unless the same list has been installed before.
-fn once(home: &Path, list: &str, install: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
-    let wanted = std::fs::read(home.join(list)).map_err(|error| format!("{list}: {error}"))?;
-    let stamp = home.join(format!(".installed-{list}"));
-    if std::fs::read(&stamp).is_ok_and(|there| there == wanted) {
-        return Ok(());
-    }
-    install()?;
-    std::fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))
-}
-
-/// Copies the scripts beside the installed packages, where Node looks for them.
-fn copy(from: &Path, to: &Path) -> Result<(), String> {
-    let failed = |error: std::io::Error| format!("{}: {error}", from.display());
-    std::fs::create_dir_all(to).map_err(failed)?;
-    for entry in std::fs::read_dir(from).map_err(failed)?.flatten() {
-        if entry.path().is_file() {
-            std::fs::copy(entry.path(), to.join(entry.file_name())).map_err(failed)?;
+impl Said {
+    fn line(&mut self, line: &str, suite: &str) {
+        if let Some(name) = line.strip_prefix("ok ") {
+            self.tally.passed += 1;
+            self.name(name);
+        } else if let Some(what) = line.strip_prefix("not ok ") {
+            self.tally.failures.push(format!("outside: {suite}: {what}"));
+            self.name(what.split(": ").next().unwrap_or(what));
+        } else if let Some(what) = line.strip_prefix("skip ") {
+            self.tally.add(Tally::skip(format!("outside: {suite}: {what}")));
         }
     }
-    Ok(())
+
+    fn name(&mut self, name: &str) {
+        self.names.insert(name.split(" (").next().unwrap_or(name).to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Said;
+
+    #[test]
+    fn lines_of_scripts_are_counted_and_their_names_known() {
+        let mut said = Said::default();
+        for line in ["ok a row (gRPC-Web)", "ok a row (Connect JSON)", "not ok a page: expected 1: got 2", "chatter", "ok a sum"] {
+            said.line(line, "curl");
+        }
+        assert_eq!(said.tally.passed, 3);
+        assert_eq!(said.tally.failures, ["outside: curl: a page: expected 1: got 2"]);
+        let mut names: Vec<_> = said.names.into_iter().collect();
+        names.sort();
+        assert_eq!(names, ["a page", "a row", "a sum"]);
+    }
 }
