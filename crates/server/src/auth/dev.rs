@@ -30,21 +30,34 @@ impl DevKey {
     /// The folder cannot be written, or no randomness is to be had.
     pub fn open(folder: &Path) -> io::Result<DevKey> {
         let path = folder.join("dev.key");
-        match fs::read_to_string(&path) {
-            Ok(text) if text.trim().len() >= 32 => Ok(DevKey(text.trim().as_bytes().to_vec())),
-            Ok(_) => Err(io::Error::other(format!("`{}` is no key; remove it and a new one is made", path.display()))),
+        match DevKey::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => DevKey::make(&path),
-            Err(error) => Err(error),
+            read => read,
         }
     }
 
+    fn read(path: &Path) -> io::Result<DevKey> {
+        let text = fs::read_to_string(path)?;
+        if text.trim().len() < 32 {
+            return Err(io::Error::other(format!("`{}` is no key; remove it and a new one is made", path.display())));
+        }
+        Ok(DevKey(text.trim().as_bytes().to_vec()))
+    }
+
+    /// `dev` and `token dev` may both find no key. So it is written whole under a name of its own and then linked: of two who do
+    /// this one wins, and nobody reads half a key.
     fn make(path: &Path) -> io::Result<DevKey> {
-        let mut bytes = [0; 32];
+        let mut bytes = [0; 40];
         SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other("no randomness"))?;
-        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        writeln!(file, "{text}")?;
-        Ok(DevKey(text.into_bytes()))
+        let (key, name) = bytes.split_at(32);
+        let draft = path.with_extension(format!("key.{}", hex(name)));
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+        let linked = writeln!(file, "{}", hex(key)).and_then(|()| fs::hard_link(&draft, path));
+        fs::remove_file(&draft)?;
+        match linked {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => DevKey::read(path),
+        }
     }
 
     /// A token with these claims; `sub` is `dev` and `exp` in 30 days unless they say otherwise.
@@ -78,4 +91,8 @@ impl DevKey {
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

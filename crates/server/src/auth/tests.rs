@@ -170,3 +170,20 @@ fn a_public_key_file_verifies_rs256() {
     let confused = sign(&String::from_utf8_lossy(der.as_ref()), &Header::new(Algorithm::HS256), json!({}));
     assert_eq!(refusal(&auth, &confused), "unauthenticated: the token's algorithm is not the configured one");
 }
+
+/// `fourfold token dev` may run while `fourfold dev` starts.
+#[test]
+fn all_who_open_an_empty_folder_at_once_have_one_key() {
+    let folder = std::env::temp_dir().join(format!("fourfold-dev-key-{}", std::process::id()));
+    for _ in 0..20 {
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let keys: Vec<_> = std::thread::scope(|scope| {
+            let opening: Vec<_> = (0..8).map(|_| scope.spawn(|| DevKey::open(&folder).unwrap().bytes().to_vec())).collect();
+            opening.into_iter().map(|opened| opened.join().unwrap()).collect()
+        });
+        assert!(keys.iter().all(|key| *key == keys[0]));
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "only the key is left");
+    }
+    let _ = std::fs::remove_dir_all(&folder);
+}
