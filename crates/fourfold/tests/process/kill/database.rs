@@ -5,6 +5,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
+use crate::binary::{Folder, Server, http, run};
+
 /// An event of the log.
 #[derive(Debug)]
 pub struct Event {
@@ -111,4 +113,43 @@ impl Database {
 fn all<T>(connection: &Connection, sql: &str, read: impl Fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>) -> Vec<T> {
     let mut statement = connection.prepare(sql).unwrap();
     statement.query_map([], |row| read(row)).unwrap().map(Result::unwrap).collect()
+}
+
+/// What this file's checks must find, each in a database that is otherwise good.
+const TAMPERINGS: [&str; 7] = [
+    "DELETE FROM fourfold_log WHERE position = 2",
+    "INSERT INTO fourfold_log SELECT 5, 5, entity, key, revision, generation, changed, after, at, by FROM fourfold_log WHERE position = 2",
+    "UPDATE fourfold_log SET revision = 3 WHERE position = 2",
+    "UPDATE fourfold_log SET commit_last = 4 WHERE position = 2",
+    "UPDATE items SET revision = 1",
+    "DELETE FROM items",
+    "DELETE FROM fourfold_tombstone",
+];
+
+#[test]
+fn a_lost_or_doubled_event_and_a_row_without_one_are_found() {
+    let folder = Folder::with(&[("kill.fourfold", super::MODEL)]);
+    run(&folder, &["check", "--write"]).ended(0);
+    let mut server = Server::start(&folder, &["serve"]);
+    let write = |method: &str, path: &str, body: &str| {
+        let json = [("content-type", "application/json")];
+        assert!(http(server.address, method, path, &json, body.as_bytes()).unwrap().status < 300);
+    };
+    write("PUT", "/v1/items/a", r#"{"text": "1"}"#);
+    write("PATCH", "/v1/items/a", r#"{"text": "2"}"#);
+    write("PUT", "/v1/items/b", r#"{"text": "3"}"#);
+    write("DELETE", "/v1/items/b", "");
+    server.terminate();
+    server.end();
+    let good = folder.0.join(".fourfold/data.db");
+    assert_eq!(Database::read(&good).faults(), Vec::<String>::new());
+    for sql in TAMPERINGS {
+        let file = folder.0.join("tampered.db");
+        std::fs::copy(&good, &file).unwrap();
+        let connection = Connection::open(&file).unwrap();
+        assert_eq!(connection.execute(sql, []).unwrap(), 1, "{sql}");
+        drop(connection);
+        assert!(!Database::read(&file).faults().is_empty(), "not found: {sql}");
+        std::fs::remove_file(&file).unwrap();
+    }
 }
