@@ -42,6 +42,7 @@ const SUITES: &[Suite] = &[
     client("centrifuge", Tool::Node, "centrifuge.mjs"),
     checker("openapi-typescript", Tool::Node, "openapi_typescript.mjs"),
     checker("linters", Tool::Node, "linters.mjs"),
+    checker("browser", Tool::Node, "browser.mjs"),
     client("gql", Tool::Python, "gql_client.py"),
     client("grpcio", Tool::Python, "grpc_client.py"),
 ];
@@ -73,7 +74,7 @@ fn run_against<'a>(running: Running, chosen: impl Iterator<Item = &'a Suite>) ->
         total.add(tally);
     }
     println!("\n{}", table.join("\n"));
-    match running.server.end() {
+    match running.server.end(total.passed > 0) {
         Ok(()) => total.add(Tally::pass()),
         Err(why) => total.add(Tally::fail(format!("outside: the server: {why}"))),
     }
