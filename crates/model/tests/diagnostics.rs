@@ -1,6 +1,8 @@
 //! What is told of models with mistakes, as people read it. A line of `tests/diagnostics/*.fourfold` that ends in `//~` has one error,
 //! `//~w` one warning, `//~n` one note; no other line has any, so that one mistake is told once.
 
+#![allow(clippy::expect_used)]
+
 use std::path::{Path, PathBuf};
 
 use fourfold_model::{Diagnostic, Lock, Severity, Source, load, render_diagnostics};

@@ -1,5 +1,7 @@
 //! Models that load: each of `tests/models/*.fourfold`, as it was understood, with its lock and its warnings.
 
+#![allow(clippy::expect_used)]
+
 mod common;
 
 use std::path::{Path, PathBuf};

@@ -122,7 +122,7 @@ impl<'a> Parser<'a> {
     /// Tells what was expected in the place of the current token, which begins something.
     fn unexpected_here(&mut self, expected: &str) -> Failed {
         let found = match self.kind() {
-            Kind::End => "the file ends too early".to_string(),
+            Kind::End => "the text ends too early".to_string(),
             Kind::Bad if self.text_at(self.at).starts_with('"') => "this string does not end on its line".to_string(),
             _ => format!("unexpected `{}`", clip(self.text_at(self.at))),
         };
@@ -190,7 +190,7 @@ impl<'a> Parser<'a> {
     fn unknown(&mut self, what: &str, expected: &str, among: &[&str]) -> Failed {
         let (span, word) = (self.span(), self.text_at(self.at));
         let near = names::closest(word, among.iter().copied());
-        let message = if self.kind() == Kind::End { "the file ends too early".to_string() } else { format!("{what} `{}`", clip(word)) };
+        let message = if self.kind() == Kind::End { "the text ends too early".to_string() } else { format!("{what} `{}`", clip(word)) };
         self.diagnostics.push(Diagnostic::error(span, message, expected).suggest(near));
         Failed
     }

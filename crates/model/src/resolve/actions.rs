@@ -118,7 +118,7 @@ impl Resolver<'_> {
             return None;
         };
         let micros = args::duration(arg, attr, &mut self.diagnostics)?;
-        if micros < 1000 || micros > TIMEOUT_MAX_US {
+        if !(1000..=TIMEOUT_MAX_US).contains(&micros) {
             self.error(&arg.span, "a time limit out of range", "expected 1ms to 1h");
         }
         Some(micros / 1000)

@@ -4,11 +4,9 @@ use std::collections::HashMap;
 
 use smol_str::SmolStr;
 
-use super::{Declared, Resolver, args};
-use crate::Lock;
+use super::{Declared, Resolver};
 use crate::ast::{Attr, EnumItem, Item, ItemKind, MemberItem, Word};
 use crate::diagnostics::Diagnostic;
-use crate::lock::Wish;
 use crate::model::*;
 use crate::names;
 
@@ -156,55 +154,6 @@ impl<'a> Resolver<'a> {
                 self.diagnostics.push(Diagnostic::error(attr.span.clone(), message, "expected `@was` or `@column`").suggest(near));
             }
         }
-    }
-
-    /// Takes `@was` and `@column` down; false when it is neither.
-    pub(super) fn naming_attr(&mut self, owner: &SmolStr, member: &str, attr: &Attr) -> bool {
-        match attr.name.text.as_str() {
-            "was" => {
-                if let Some((was, _)) = args::text(attr, "the former name, as in `@was(\"title\")`", &mut self.diagnostics) {
-                    self.former_member(owner, member, SmolStr::new(was), attr);
-                }
-            }
-            "column" => {
-                if let Some((column, span)) = args::text(attr, "a column, as in `@column(\"TrackId\")`", &mut self.diagnostics) {
-                    let fits = !column.is_empty() && column.len() <= 63 && !column.contains(char::is_control);
-                    if !fits {
-                        self.error(&span, "a column's name is not like this", "expected 1 to 63 bytes without control characters");
-                    }
-                    let column = SmolStr::new(column);
-                    self.wish(owner, member).column = Some(column);
-                }
-            }
-            _ => return false,
-        }
-        true
-    }
-
-    /// `@was` of a name that is still there moves nothing, which would be seen too late: the new name begins empty.
-    pub(super) fn idle_renames(&mut self, old: &Lock) {
-        let mut found = Vec::new();
-        for ((owner, member), wish) in &self.wishes {
-            let (Some(was), Some(locked)) = (&wish.was, old.types.get(owner)) else { continue };
-            let stays = self.spans.contains_key(&(owner.clone(), was.clone()));
-            let new = locked.members.contains_key(was) && !locked.members.contains_key(member);
-            if let (true, true, Some(span)) = (stays, new, self.spans.get(&(owner.clone(), member.clone()))) {
-                found.push((span.clone(), format!("`{member}` takes nothing over: `{was}` is still a member of `{owner}`")));
-            }
-        }
-        for (span, message) in found {
-            let help = "rename first, and give the old name to something new in a later version";
-            self.diagnostics.push(Diagnostic::warning(span, message, "it begins empty").help(help));
-        }
-    }
-
-    fn former_member(&mut self, owner: &SmolStr, member: &str, was: SmolStr, attr: &Attr) {
-        let same = |((of, name), wish): &(&(SmolStr, SmolStr), &Wish)| of == owner && name != member && wish.was.as_ref() == Some(&was);
-        let other = self.wishes.iter().filter(same).map(|((_, name), _)| name.clone()).min();
-        if let Some(other) = other {
-            self.error(&attr.span, format!("`{other}` and `{member}` were both `{was}`"), "only one of them can go on with what it held");
-        }
-        self.wish(owner, member).was = Some(was);
     }
 
     /// Tells when a name is not as the grammar has it.

@@ -5,7 +5,6 @@ use smol_str::SmolStr;
 use super::{Resolver, args};
 use crate::ast::{Arg, ArgValue, Attr, MemberItem, Node, NodeKind, TypeItem};
 use crate::diagnostics::{Diagnostic, place};
-use crate::lock::Wish;
 use crate::model::*;
 use crate::names;
 use crate::typing::{RowKind, is_broken};
@@ -17,7 +16,7 @@ const REPEATABLE: [&str; 4] = ["allow", "index", "unique", "before"];
 /// Fields of one index.
 const INDEX_FIELDS_MAX: usize = 8;
 
-fn blocks(item: &TypeItem) -> impl Iterator<Item = &Attr> {
+pub(super) fn blocks(item: &TypeItem) -> impl Iterator<Item = &Attr> {
     item.members.iter().filter_map(|member| match member {
         MemberItem::Block(attr) => Some(attr),
         MemberItem::Field(_) => None,
@@ -25,68 +24,6 @@ fn blocks(item: &TypeItem) -> impl Iterator<Item = &Attr> {
 }
 
 impl Resolver<'_> {
-    /// `@@was` and `@@name`, which numbering needs.
-    pub(super) fn naming_blocks(&mut self) {
-        for at in 0..self.entity_items.len() {
-            let Some((_, item)) = self.entity_items.get(at).copied() else { continue };
-            for attr in blocks(item) {
-                match attr.name.text.as_str() {
-                    "was" => self.former_name(&item.name.text, attr),
-                    "name" => self.name_block(&item.name.text, attr),
-                    _ => {}
-                }
-            }
-        }
-    }
-
-    fn former_name(&mut self, entity: &SmolStr, attr: &Attr) {
-        let Some((was, _)) = args::text(attr, "the former name, as in `@@was(\"Product\")`", &mut self.diagnostics) else { return };
-        let was = SmolStr::new(was);
-        let same = |((_, member), wish): &(&(SmolStr, SmolStr), &Wish)| member.is_empty() && wish.was.as_ref() == Some(&was);
-        let other = self.wishes.iter().filter(same).map(|((name, _), _)| name.clone()).filter(|name| name != entity).min();
-        if let Some(other) = other {
-            self.error(&attr.span, format!("`{other}` and `{entity}` were both `{was}`"), "only one of them can go on with its rows");
-        }
-        self.wish(entity, "").was = Some(was);
-    }
-
-    fn name_block(&mut self, entity: &SmolStr, attr: &Attr) {
-        let split = args::split(attr, &["plural", "table"], &mut self.diagnostics);
-        if !split.positional.is_empty() || split.named.is_empty() {
-            self.error(
-                &attr.span,
-                "`@@name` does not read like this",
-                "expected `@@name(plural: \"people\", table: \"Person\")`, or one of them",
-            );
-        }
-        if let Some(plural) = split
-            .named("plural")
-            .and_then(|arg| args::string(arg, attr, "a plural, as in `\"people\"`", &mut self.diagnostics).map(|text| (text, arg)))
-        {
-            let (text, arg) = plural;
-            self.plural_wish(entity, text, arg);
-        }
-        let table = split
-            .named("table")
-            .and_then(|arg| args::string(arg, attr, "a table's name, as in `\"Person\"`", &mut self.diagnostics).map(|text| (text, arg)));
-        if let Some((text, arg)) = table {
-            if text.is_empty() || text.len() > 63 || text.contains(char::is_control) {
-                self.error(&arg.span, "a table's name is not like this", "expected 1 to 63 bytes without control characters");
-            }
-            self.wish(entity, "").column = Some(SmolStr::new(text));
-        }
-    }
-
-    fn plural_wish(&mut self, entity: &SmolStr, text: &str, arg: &Arg) {
-        let word = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-        let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
-        if !word || !begins || text.contains("__") || text.ends_with('_') || text.len() > 64 {
-            self.error(&arg.span, format!("`{text}` is no plural"), "expected snake case, as in `\"sales_people\"`");
-            return;
-        }
-        self.wish(entity, "").plural = Some(SmolStr::new(text));
-    }
-
     /// Every block attribute of every entity.
     pub(super) fn entity_attrs(&mut self, text: &str) {
         for at in 0..self.entity_items.len() {
