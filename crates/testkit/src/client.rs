@@ -151,8 +151,15 @@ pub struct Wire(Http<HttpConnector, Full<Bytes>>);
 
 impl Default for Wire {
     fn default() -> Wire {
-        Wire(Http::builder(TokioExecutor::new()).build_http())
+        Wire(Http::builder(TokioExecutor::new()).build(connector()))
     }
+}
+
+/// Connections that send at once: else each gRPC call waits 40 ms for an acknowledgement that the other side delays.
+pub(crate) fn connector() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector
 }
 
 impl Wire {

@@ -17,7 +17,7 @@ use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, SerializeO
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use crate::client::{Answer, Ask, Client, Refusal, Wire, camel, enum_of, no_answer, plain, request, snake};
+use crate::client::{Answer, Ask, Client, Refusal, Wire, camel, connector, enum_of, no_answer, plain, request, snake};
 use crate::grpc::{called, shaped};
 
 /// A client of gRPC.
@@ -30,7 +30,7 @@ pub struct Grpc {
 impl Grpc {
     /// For a server.
     pub fn new(address: SocketAddr) -> Grpc {
-        let http = Http::builder(TokioExecutor::new()).http2_only(true).build_http();
+        let http = Http::builder(TokioExecutor::new()).http2_only(true).build(connector());
         Grpc { address, http, pool: OnceCell::new() }
     }
 
