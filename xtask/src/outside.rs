@@ -45,6 +45,8 @@ const SUITES: &[Suite] = &[
     checker("browser", Tool::Node, "browser.mjs"),
     client("gql", Tool::Python, "gql_client.py"),
     client("grpcio", Tool::Python, "grpc_client.py"),
+    // Last: it also runs Python, with what the suites before it have installed.
+    checker("docs", Tool::Node, "docs.mjs"),
 ];
 
 /// How long one suite may take.
@@ -117,6 +119,7 @@ fn start(workspace: &Workspace) -> Result<Running, String> {
         ("FOURFOLD_BIN", binary.display().to_string()),
         ("FOURFOLD_MODEL", model.display().to_string()),
         ("FOURFOLD_PACKAGE", package(&model)?),
+        ("FOURFOLD_DOCS", workspace.root.join("docs").display().to_string()),
         ("FOURFOLD_ADMIN_TOKEN", server.token(r#"{"sub": "outside-admin", "roles": ["admin"]}"#)?),
         ("FOURFOLD_CUSTOMER_TOKEN", server.token(r#"{"sub": "outside-customer", "customer_id": 1}"#)?),
     ];
