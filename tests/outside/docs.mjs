@@ -231,7 +231,7 @@ function sameText(wanted, found) {
   assert.equal(have.length, next, `the answer goes on: ${have[next]}`);
 }
 
-const isJson = (line) => /^(\{|\[($|[[\]{\"\d…-]))/.test(line);
+const isJson = (line) => /^(\{($|["}…\s])|\[($|[[\]{"\d…-]))/.test(line);
 
 /** The fewest lines from one on that can be parsed. */
 function whole(lines, from, parse) {
