@@ -1,11 +1,13 @@
 // The examples of docs/*.md, run against the server as a reader would run them, and their answers compared.
 //
 // An example is a fenced block of `sh`, `python`, `js` or `graphql` whose next fence is its answer: `json`, or `text` (lines, perhaps
-// with JSON at their end). A block `text socket` is a talk over the WebSocket: `>` is sent, `<` is awaited. In an answer `…` stands
-// for anything: further members, further elements, the rest of a string or line; alone on a line, any number of lines.
+// with JSON among them). A block `text socket` is a talk over the WebSocket: `>` is sent, `<` is awaited. A block `sh server` starts
+// a server of the page's own, at SECOND_HOST, which ends with the page. In an answer `…` stands for anything: further members,
+// further elements, the rest of a string or line; alone on a line, any number of lines.
 
 import { spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { basename, delimiter, dirname, join, resolve } from 'node:path';
 import WebSocket from 'ws';
 import { adminToken, assert, bearer, check, customerToken, url } from './lib.mjs';
@@ -13,9 +15,20 @@ import { adminToken, assert, bearer, check, customerToken, url } from './lib.mjs
 const home = process.cwd();
 const host = new URL(url).host;
 const DOCS_HOST = '127.0.0.1:8080';
+const SECOND_HOST = '127.0.0.1:8081';
+const second = `127.0.0.1:${await freePort()}`;
 const venv = join(home, 'venv', 'bin');
 const work = join(home, 'docs-work');
 const SECONDS_MAX = 60;
+
+function freePort() {
+  return new Promise((done) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => done(port));
+    });
+  });
+}
 
 /** What a reader of the pages has: `fourfold` on the path, two tokens, the example's folder. */
 function prepare() {
@@ -62,15 +75,15 @@ function fences(text) {
 /** The blocks that are run, each with its answer. */
 function examples(blocks) {
   return blocks.flatMap((block, at) => {
-    if (block.info === 'text socket') return [{ ...block, answer: block }];
+    if (['text socket', 'sh server'].includes(block.info)) return [{ ...block, answer: block }];
     const answer = blocks[at + 1];
     const isAnswered = answer && ['json', 'text'].includes(answer.info);
     return isAnswered && block.info in RUNNERS ? [{ ...block, answer }] : [];
   });
 }
 
-const here = (text) => text.replaceAll(DOCS_HOST, host);
-const there = (text) => text.replaceAll(host, DOCS_HOST);
+const here = (text) => text.replaceAll(DOCS_HOST, host).replaceAll(SECOND_HOST, second);
+const there = (text) => text.replaceAll(host, DOCS_HOST).replaceAll(second, SECOND_HOST);
 
 const RUNNERS = {
   sh: (text, folder) => run('bash', ['-c', `set -e\n${text}`], folder),
@@ -98,6 +111,27 @@ function run(program, args, cwd) {
       fail(new Error(`it ended with ${code}: ${(err || out).trim().slice(-300)}`));
     });
   });
+}
+
+/** The servers that a page has started. */
+const started = [];
+
+/** Starts a server, and waits until it answers. */
+async function server(text, folder) {
+  const child = spawn('bash', ['-c', `exec ${text.trim()}`], { cwd: folder, env: environment(), stdio: 'ignore' });
+  started.push(child);
+  for (let tries = 0; tries < 200 && child.exitCode === null; tries += 1) {
+    if (await fetch(`http://${second}/ready`).then((response) => response.ok, () => false)) return;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  throw new Error(`it does not serve: ${text}`);
+}
+
+async function endServers() {
+  for (const child of started.splice(0)) {
+    const ended = new Promise((done) => child.on('exit', done));
+    if (child.exitCode === null && child.kill()) await ended;
+  }
 }
 
 /** A document by itself: one that writes is sent as the admin. */
@@ -252,6 +286,7 @@ const begins = (wanted, found) => (isJson(wanted) ? found.startsWith(wanted[0]) 
 
 async function example(block, folder) {
   if (block.info === 'text socket') return talk(block.text);
+  if (block.info === 'sh server') return server(here(block.text), folder);
   const answer = there(await RUNNERS[block.info](here(block.text), folder));
   return block.answer.info === 'json' ? sameJson(block.answer.text, answer) : sameText(block.answer.text, answer);
 }
@@ -271,4 +306,5 @@ for (const page of pages.filter((page) => !only.length || only.includes(page))) 
     if (needsPython(block) && !existsSync(join(venv, 'python'))) console.log(`skip ${name}: the Python packages are not installed`);
     else await check(name, () => example(block, folder));
   }
+  await endServers();
 }
