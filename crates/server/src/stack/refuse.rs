@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Faces;
 use super::route::{Api, Route};
 use crate::body::{Body, full};
-use crate::problem::problem;
+use crate::problem::{challenge, problem};
 
 pub(super) fn refuse(faces: &Faces, route: &Route<'_>, error: &Error, request: &RequestId) -> Response<Body> {
     match route.api {
@@ -20,7 +20,11 @@ pub(super) fn refuse(faces: &Faces, route: &Route<'_>, error: &Error, request: &
 
 fn graphql(error: &Error, request: &RequestId) -> Response<Body> {
     let code = error.code.name().to_ascii_uppercase();
-    let body = json!({"errors": [{"message": error.public.message, "extensions": {"code": code, "request_id": &*request.0}}]});
+    let mut extensions = json!({"code": code, "request_id": &*request.0});
+    if let Some(limit) = &error.public.limit {
+        extensions["limit"] = limit.name.into();
+    }
+    let body = json!({"errors": [{"message": error.public.message, "extensions": extensions}]});
     let mut answer = Response::new(full(body.to_string()));
     *answer.status_mut() = StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -29,7 +33,7 @@ fn graphql(error: &Error, request: &RequestId) -> Response<Body> {
 
 fn finish(mut answer: Response<Body>, error: &Error) -> Response<Body> {
     if answer.status() == StatusCode::UNAUTHORIZED {
-        answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        answer.headers_mut().insert(WWW_AUTHENTICATE, challenge(error));
     }
     if let Some(after) = error.public.retry_after_ms {
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.div_ceil(1000)));
