@@ -43,10 +43,11 @@ impl Exchange<'_> {
     /// `POST /v1/products` with `application/x-ndjson`.
     pub(crate) async fn ingest(&mut self, resource: &Resource, body: Body) -> Result<Response<Body>, Refusal> {
         let kind = self.mode()?;
-        if self.head.headers.contains_key("ingest-stream") {
-            return Err(
-                Error::new(fourfold_op::ErrorCode::Unimplemented, "`Ingest-Stream` is not served yet; send the rows without it").into()
-            );
+        for name in ["Ingest-Stream", "Idempotency-Key"] {
+            if self.head.headers.contains_key(name) {
+                let message = format!("`{name}` is not served yet for many rows; send them without it");
+                return Err(Error::new(fourfold_op::ErrorCode::Unimplemented, message).into());
+            }
         }
         self.steps.parsed();
         let line_bytes_max = self.rest.engine.limits().row_bytes_max;
