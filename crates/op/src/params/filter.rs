@@ -142,7 +142,7 @@ impl Asking<'_> {
         let path = Path { scope: Scope::Row, hops: target.hops.clone() };
         let field = Expr { kind: ExprKind::Field(path, target.field), ty: ExprType { base: Some(ty.base), list: ty.list } };
         if matches!(op, Op::In | Op::NotIn) {
-            return self.make_in(field, op, ty.base, texts);
+            return self.make_in(field, op, ty.base, name, texts);
         }
         let [text] = texts else {
             return Err(format!("{} is given {} times; for any of several values use `__in`", quoted(name), texts.len()));
@@ -155,16 +155,17 @@ impl Asking<'_> {
         Ok(Expr::boolean(operation(op, field, value)))
     }
 
-    fn make_in(&mut self, field: Expr, op: Op, base: Base, texts: &[&str]) -> Result<Expr, String> {
+    fn make_in(&mut self, field: Expr, op: Op, base: Base, name: &str, texts: &[&str]) -> Result<Expr, String> {
         // A repeated key is never split, so that a value with a comma can be asked for.
-        let texts: Vec<&str> = match texts {
+        let mut texts: Vec<&str> = match texts {
             [""] => Vec::new(),
             [one] => one.split(',').collect(),
             several => several.to_vec(),
         };
         let values_max = self.limits.in_values_max;
         if texts.len() > values_max {
-            return Err(format!("more than {values_max} values (limit `in_values_max`)"));
+            self.exceeded(name, "in_values_max", values_max, "values");
+            texts.clear();
         }
         let values: Vec<Value> = texts.iter().map(|text| parse_text(self.model, base, text)).collect::<Result<_, _>>()?;
         let values = Expr::value(self.lift(Value::List(values.into())).0, ExprType::list(base));
