@@ -37,8 +37,9 @@ pub fn run(kind: &str, arguments: &[&str]) -> Result<(), Failure> {
             }
             "tonic" => {
                 let path = database::create(source, data)?;
+                let writer = writer::start(&path)?;
                 println!("http://{address}");
-                tonic::serve(listener, &path).await
+                tonic::serve(listener, &path, writer).await
             }
             unknown => Err(format!("unknown baseline `{unknown}`: bytes, sql or tonic").into()),
         }

@@ -28,6 +28,11 @@ impl Shared {
         (!self.stop.load(Ordering::Relaxed)).then(|| self.next.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Bytes on the wire so far.
+    pub fn bytes_seen(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// One more answer.
     pub fn answered(&self) {
         self.answered.fetch_add(1, Ordering::Relaxed);

@@ -77,9 +77,7 @@ async fn measure(settings: &Settings) -> Result<Table, Failure> {
             table.lines.extend(compare(settings, &job, &fourfold, baseline, &bytes).await?);
         }
     }
-    if settings.wants("ingest") {
-        table.lines.extend(ingest::compare(settings.rows, &fourfold, &sql).await?);
-    }
+    table.lines.extend(ingest::compare(settings, &messages, [&fourfold, &sql, &tonic]).await?);
     Ok(table)
 }
 

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use super::answer::{self, Answer};
 use super::json::{self, Kind};
-use super::writer::{Artist, Writer};
+use super::writer::{Artist, INGEST_BATCH, Writer};
 use super::{database, nested};
 use crate::Failure;
 
@@ -109,9 +109,6 @@ async fn create(writer: &Writer, request: Request<Incoming>) -> Answer {
         Err(failure) => answer::status(StatusCode::CONFLICT, failure),
     }
 }
-
-/// How many rows of an ingest go into one commit.
-const INGEST_BATCH: usize = 1000;
 
 /// NDJSON, parsed as it comes, in commits of a thousand.
 async fn ingest(writer: &Writer, request: Request<Incoming>) -> Answer {

@@ -1,6 +1,8 @@
 //! A static tonic service over the same statements: what `tonic-build` would generate, written out, so that no compiler of
 //! `.proto` is needed to build the bench.
 
+mod messages;
+
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::path::{Path, PathBuf};
@@ -9,57 +11,16 @@ use std::task::{Context, Poll};
 
 use ::tonic::body::Body;
 use ::tonic::codegen::{BoxFuture, Service, StdError};
-use ::tonic::server::{Grpc, NamedService, UnaryService};
-use ::tonic::{Request, Response, Status};
+use ::tonic::server::{ClientStreamingService, Grpc, NamedService, UnaryService};
+use ::tonic::{Request, Response, Status, Streaming};
 use rusqlite::{Connection, Row};
 use tokio::net::TcpListener;
 use tonic_prost::ProstCodec;
 
 use super::database;
+use super::writer::{self, INGEST_BATCH, Writer};
 use crate::Failure;
-
-/// A track, its fields numbered as in Fourfold's own `.proto`.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Track {
-    #[prost(int32, optional, tag = "1")]
-    id: Option<i32>,
-    #[prost(int64, optional, tag = "2")]
-    revision: Option<i64>,
-    #[prost(string, optional, tag = "3")]
-    name: Option<String>,
-    #[prost(int32, optional, tag = "4")]
-    album_id: Option<i32>,
-    #[prost(int32, optional, tag = "5")]
-    media_type_id: Option<i32>,
-    #[prost(int32, optional, tag = "6")]
-    genre_id: Option<i32>,
-    #[prost(string, optional, tag = "7")]
-    composer: Option<String>,
-    #[prost(int32, optional, tag = "8")]
-    milliseconds: Option<i32>,
-    #[prost(int32, optional, tag = "9")]
-    bytes: Option<i32>,
-    #[prost(string, optional, tag = "10")]
-    unit_price: Option<String>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct GetTrackRequest {
-    #[prost(int32, optional, tag = "1")]
-    id: Option<i32>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct ListTracksRequest {
-    #[prost(int32, optional, tag = "1")]
-    page_size: Option<i32>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct ListTracksResponse {
-    #[prost(message, repeated, tag = "1")]
-    tracks: Vec<Track>,
-}
+use messages::*;
 
 const GET: &str =
     "SELECT id, revision, name, album_id, media_type_id, genre_id, composer, milliseconds, bytes, unit_price FROM track WHERE id = ?1";
@@ -86,22 +47,27 @@ fn tracks(connection: &Connection, sql: &str, argument: i64) -> rusqlite::Result
 }
 
 /// Serves until killed.
-pub async fn serve(listener: TcpListener, path: &Path) -> Result<(), Failure> {
-    let service = TrackService(Arc::new(path.to_owned()));
+pub async fn serve(listener: TcpListener, path: &Path, writer: Writer) -> Result<(), Failure> {
+    let service = MusicService { path: Arc::new(path.to_owned()), writer };
     let incoming = ::tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
     ::tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming).await?;
     Ok(())
 }
 
 #[derive(Clone)]
-struct TrackService(Arc<PathBuf>);
+struct MusicService {
+    path: Arc<PathBuf>,
+    writer: Writer,
+}
 
-impl NamedService for TrackService {
-    const NAME: &'static str = "baseline.v1.TrackService";
+impl NamedService for MusicService {
+    const NAME: &'static str = "baseline.v1.MusicService";
 }
 
 struct Get(Arc<PathBuf>);
 struct List(Arc<PathBuf>);
+struct Create(Writer);
+struct Ingest(Writer);
 
 fn failed(failure: Failure) -> Status {
     Status::internal(failure.to_string())
@@ -129,7 +95,49 @@ impl UnaryService<ListTracksRequest> for List {
     }
 }
 
-impl<B> Service<http::Request<B>> for TrackService
+/// One row, answered when it is durable.
+impl UnaryService<CreateArtistRequest> for Create {
+    type Response = Artist;
+    type Future = BoxFuture<Response<Artist>, Status>;
+
+    fn call(&mut self, request: Request<CreateArtistRequest>) -> Self::Future {
+        let writer = self.0.clone();
+        Box::pin(async move {
+            let artist = request.into_inner().artist.ok_or_else(|| Status::invalid_argument("no artist"))?;
+            writer.write(vec![row(&artist)]).await.map_err(Status::already_exists)?;
+            Ok(Response::new(Artist { revision: Some(1), ..artist }))
+        })
+    }
+}
+
+/// A stream of rows in commits of a thousand, answered at its end.
+impl ClientStreamingService<IngestArtistsRequest> for Ingest {
+    type Response = IngestArtistsResponse;
+    type Future = BoxFuture<Response<IngestArtistsResponse>, Status>;
+
+    fn call(&mut self, request: Request<Streaming<IngestArtistsRequest>>) -> Self::Future {
+        Box::pin(ingest(self.0.clone(), request.into_inner()))
+    }
+}
+
+async fn ingest(writer: Writer, mut stream: Streaming<IngestArtistsRequest>) -> Result<Response<IngestArtistsResponse>, Status> {
+    let (mut batch, mut through) = (Vec::with_capacity(INGEST_BATCH), 0);
+    while let Some(message) = stream.message().await? {
+        batch.push(row(&message.artist.unwrap_or_default()));
+        through += 1;
+        if batch.len() == INGEST_BATCH {
+            writer.write(std::mem::take(&mut batch)).await.map_err(Status::already_exists)?;
+        }
+    }
+    writer.write(batch).await.map_err(Status::already_exists)?;
+    Ok(Response::new(IngestArtistsResponse { through: Some(through) }))
+}
+
+fn row(artist: &Artist) -> writer::Artist {
+    writer::Artist { id: i64::from(artist.id.unwrap_or_default()), name: artist.name.clone().unwrap_or_default() }
+}
+
+impl<B> Service<http::Request<B>> for MusicService
 where
     B: http_body::Body + Send + 'static,
     B::Error: Into<StdError> + Send + 'static,
@@ -144,12 +152,16 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let path = self.0.clone();
+        let MusicService { path, writer } = self.clone();
         match request.uri().path() {
-            "/baseline.v1.TrackService/GetTrack" => {
-                Box::pin(async move { Ok(Grpc::new(ProstCodec::default()).unary(Get(path), request).await) })
-            }
-            _ => Box::pin(async move { Ok(Grpc::new(ProstCodec::default()).unary(List(path), request).await) }),
+            "/baseline.v1.MusicService/GetTrack" => Box::pin(async move { Ok(grpc().unary(Get(path), request).await) }),
+            "/baseline.v1.MusicService/ListTracks" => Box::pin(async move { Ok(grpc().unary(List(path), request).await) }),
+            "/baseline.v1.MusicService/CreateArtist" => Box::pin(async move { Ok(grpc().unary(Create(writer), request).await) }),
+            _ => Box::pin(async move { Ok(grpc().client_streaming(Ingest(writer), request).await) }),
         }
     }
+}
+
+fn grpc<E: prost::Message + 'static, D: prost::Message + Default + 'static>() -> Grpc<ProstCodec<E, D>> {
+    Grpc::new(ProstCodec::default())
 }

@@ -9,6 +9,9 @@ use tokio::sync::oneshot;
 use super::database;
 use crate::Failure;
 
+/// How many rows of an ingest go into one commit.
+pub const INGEST_BATCH: usize = 1000;
+
 /// A row to write.
 pub struct Artist {
     pub id: i64,

@@ -32,6 +32,17 @@ pub fn framed(message: &[u8]) -> Bytes {
     out.freeze()
 }
 
+/// The last message of an answer's frames; nothing where there is none.
+pub fn last_message(mut frames: &[u8]) -> &[u8] {
+    let mut last = &frames[..0];
+    while let Some((head, rest)) = frames.split_first_chunk::<5>() {
+        let [_, length @ ..] = *head;
+        let Some((message, after)) = rest.split_at_checked(u32::from_be_bytes(length) as usize) else { break };
+        (last, frames) = (message, after);
+    }
+    last
+}
+
 /// One call; its frames. A status other than OK is a failure.
 pub async fn once(connection: &mut Connection, url: &str, token: Option<&str>, body: Bytes) -> Result<Bytes, Failure> {
     connection.ready().await?;

@@ -142,7 +142,7 @@ fn ours_grpc(
 }
 
 fn tonic(method: &'static str, request: impl Fn(u64) -> Vec<u8> + Send + Sync + 'static) -> Option<Target> {
-    let url = move |authority: &str| format!("http://{authority}/baseline.v1.TrackService/{method}");
+    let url = move |authority: &str| format!("http://{authority}/baseline.v1.MusicService/{method}");
     Some(Target::Tonic(Call::Grpc { url: Arc::new(url), token: None, make: make(request) }))
 }
 
@@ -232,6 +232,10 @@ fn creates(server: &Server, messages: &Messages) -> Vec<Job> {
         Some(Target::Sql(post("/artists", move |_| row().to_string(), None)))
     };
     let (rest, graph, rpc, socket) = (row(1), row(2), row(3), row(4));
+    let create = |range: u64| {
+        let (row, messages) = (row(range), messages.clone());
+        move |_| messages.encode("CreateArtistRequest", json!({"artist": row()})).unwrap_or_default()
+    };
     let mutation = "mutation ($input: ArtistCreateInput!) { createArtist(input: $input) { artist { id revision name } } }";
     let jobs = vec![
         job("create, REST", post("/v1/artists", move |_| rest().to_string(), token.clone()), hand(5)),
@@ -239,7 +243,7 @@ fn creates(server: &Server, messages: &Messages) -> Vec<Job> {
         job(
             "create, gRPC",
             ours_grpc(server, messages, ("ArtistService", "CreateArtist"), token.clone(), move |_| json!({"artist": rpc()})),
-            hand(7),
+            tonic("CreateArtist", create(7)),
         ),
         job("create, WebSocket", ws("artists.create", move |_| json!({"data": socket()}), token), hand(8)),
     ];

@@ -1,7 +1,7 @@
 //! Fourfold's protobuf requests, written by the names in the descriptor set that it serves.
 
 use prost_reflect::prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 
 use super::server::Server;
 use crate::Failure;
@@ -23,9 +23,17 @@ impl Messages {
 
     /// A request's bytes, from its JSON.
     pub fn encode(&self, name: &str, json: serde_json::Value) -> Result<Vec<u8>, Failure> {
-        let descriptor =
-            self.pool.get_message_by_name(&format!("{}.{name}", self.package)).ok_or_else(|| format!("no message `{name}`"))?;
-        Ok(DynamicMessage::deserialize(descriptor, json)?.encode_to_vec())
+        Ok(DynamicMessage::deserialize(self.descriptor(name)?, json)?.encode_to_vec())
+    }
+
+    /// An answer's JSON, from its bytes.
+    pub fn decode(&self, name: &str, bytes: &[u8]) -> Result<serde_json::Value, Failure> {
+        Ok(serde_json::to_value(DynamicMessage::decode(self.descriptor(name)?, bytes)?)?)
+    }
+
+    fn descriptor(&self, name: &str) -> Result<MessageDescriptor, Failure> {
+        let found = self.pool.get_message_by_name(&format!("{}.{name}", self.package));
+        found.ok_or_else(|| format!("no message `{name}`").into())
     }
 
     /// A method's URL.
