@@ -15,13 +15,18 @@ use crate::connection::{last_position, open_reader};
 
 /// Virtual machine steps between two looks at the clock.
 const STEPS: std::ffi::c_int = 1_000;
-const INLINE: Duration = Duration::from_micros(200);
+/// How long a read may hold a thread that serves: so many looks, and so long. Steps are counted because the clock also runs while the
+/// thread waits for a processor, and a read that begins anew elsewhere for that has cost twice.
+const INLINE_LOOKS: u64 = 40;
+const INLINE: Duration = Duration::from_millis(2);
 
 /// How long a read may run.
 #[derive(Default)]
 pub struct Gate {
     /// Nanoseconds after [`Gate::base`]; 0: no end, 1: [`INLINE`] from the first look on.
     until: AtomicU64,
+    /// Looks that are left; 0: any number.
+    looks: AtomicU64,
     /// Nobody waits any more.
     pub left: AtomicBool,
 }
@@ -36,19 +41,26 @@ impl Gate {
         u64::try_from(at.saturating_duration_since(Gate::base()).as_nanos()).unwrap_or(u64::MAX).max(2)
     }
 
-    /// Lets a read run for [`INLINE`], counted from the first look.
+    /// Lets a read run for [`INLINE_LOOKS`], and for [`INLINE`] from the first of them on.
     pub fn inline(&self) {
         self.until.store(1, Ordering::Relaxed);
+        self.looks.store(INLINE_LOOKS, Ordering::Relaxed);
         self.left.store(false, Ordering::Relaxed);
     }
 
     /// Lets a read run until a moment.
     pub fn until(&self, at: Option<Instant>) {
         self.until.store(at.map_or(0, Gate::nanos), Ordering::Relaxed);
+        self.looks.store(0, Ordering::Relaxed);
         self.left.store(false, Ordering::Relaxed);
     }
 
     fn closed(&self) -> bool {
+        let looks = self.looks.load(Ordering::Relaxed);
+        if looks == 1 {
+            return true;
+        }
+        self.looks.store(looks.saturating_sub(1), Ordering::Relaxed);
         match self.until.load(Ordering::Relaxed) {
             0 => self.left.load(Ordering::Relaxed),
             1 => {
