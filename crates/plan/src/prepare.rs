@@ -60,6 +60,17 @@ impl Prepared {
         }
     }
 
+    /// Puts another request's values into the shape and adds the steps to a plan of the same model, whose caller speaks for them too.
+    ///
+    /// # Errors
+    /// As [`Prepared::bind`]; the plan is then as it was.
+    pub fn bind_onto(&self, plan: &mut WritePlan, values: &[Value]) -> Result<(), Error> {
+        let Body::Write(writes) = &self.body else { return Err(Error::internal("a read is no part of a write")) };
+        let steps = writes.iter().map(|write| Step::bind(write, &self.model, values)).collect::<Result<Vec<_>, _>>()?;
+        plan.steps.extend(steps);
+        Ok(())
+    }
+
     fn bind_writes(&self, writes: &[Arc<PreparedWrite>], context: &Context, values: &[Value]) -> Result<WritePlan, Error> {
         let several = writes.len() > 1;
         let mut steps = Vec::with_capacity(writes.len());

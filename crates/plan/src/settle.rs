@@ -196,7 +196,7 @@ impl<'s> Settle<'s> {
             return Err(self.absent().into());
         }
         let row = self.draft_new()?;
-        self.place(NEW, row.clone());
+        self.place(NEW, row);
         let rules = &self.step.prepared.rules;
         let upsert = self.step.prepared.write.kind != WriteKind::Create;
         if upsert && rules.update.is_empty() {
@@ -204,11 +204,12 @@ impl<'s> Settle<'s> {
         }
         self.allowed(&rules.create, "create", false)?;
         self.fields_allowed(None)?;
+        let answer = self.answer()?;
+        let row = self.take_new()?;
         let model = &self.plan.model;
         let mut after = Vec::with_capacity(256);
         wire::encode_row(model, model.entity(self.entity), &row, &mut after);
         self.fits(&row, after.len())?;
-        let answer = self.answer(&row)?;
         let changed_fields = model.entity(self.entity).field_ids().map(|(id, _)| id).collect();
         let (key, revision) = (row.value(KEY).clone(), row.revision());
         let after = Some(Bytes::from(after));
@@ -255,14 +256,15 @@ impl<'s> Settle<'s> {
             self.serve_fields(&mut after)?;
             after.set(REVISION, Value::Int(before.revision() as i64 + 1));
         }
-        self.place(NEW, after.clone());
+        self.place(NEW, after);
         let rules = &self.step.prepared.rules;
         self.allowed(&rules.update, "update", true)?;
         self.fields_allowed(Some(before))?;
-        let answer = self.answer(&after)?;
+        let answer = self.answer()?;
         if !moved {
             return Ok(unchanged(self.entity, before, answer));
         }
+        let after = self.take_new()?;
         let settled = updated(model, self.entity, before, after, answer);
         self.fits(&settled.row, settled.after.as_ref().map_or(0, Bytes::len))?;
         Ok(settled)
@@ -334,13 +336,19 @@ impl<'s> Settle<'s> {
         Ok(())
     }
 
-    /// The row as the caller may read it; none where it may not.
-    fn answer(&mut self, row: &Row) -> Result<Option<Row>, Halt> {
+    /// The new row, from its place.
+    fn take_new(&mut self) -> Result<Row, Error> {
+        let placed = self.at.rows.get_mut(usize::from(NEW)).and_then(Option::take);
+        placed.ok_or_else(|| Error::internal("the new row is not in its place"))
+    }
+
+    /// The new row, in its place, as the caller may read it; none where it may not.
+    fn answer(&mut self) -> Result<Option<Row>, Halt> {
         let rules = &self.step.prepared.rules;
         if !self.step.prepared.answers_row() || !self.holds(&rules.read_new)? {
             return Ok(None);
         }
-        let mut answer = row.clone();
+        let Some(mut answer) = self.at.rows.get(usize::from(NEW)).cloned().flatten() else { return Ok(None) };
         for (field, mask) in &rules.masks {
             if !self.holds(mask)? {
                 answer.set(*field, Value::Null);

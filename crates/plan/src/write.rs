@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fourfold_model::{EntityId, FieldId, OnDelete, Row, SharedModel, Value};
-use fourfold_op::{Change, Error, Principal};
+use fourfold_op::{Change, Error, Principal, WriteKind};
 
 use crate::node::Node;
 
@@ -139,6 +139,10 @@ impl WritePlan {
     /// Whether each step stands alone (ingest): a refused one does not undo the others.
     pub fn each(&self) -> bool {
         self.each
+    }
+    /// Whether a step deletes, and so may take or change rows that reference its own.
+    pub fn deletes(&self, step: usize) -> bool {
+        self.steps.get(step).is_some_and(|step| step.prepared.write.kind == WriteKind::Delete)
     }
     /// How many steps.
     pub fn len(&self) -> usize {

@@ -1,19 +1,22 @@
 //! One request inside the writer's transaction: side records are compared, steps settled and written, events numbered.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+mod counters;
+mod texts;
 
-use fourfold_model::{Default as FieldDefault, EntityId, FieldId, KEY, Model, OnDelete, Row, SharedModel, Value};
+use fourfold_model::{Default as FieldDefault, EntityId, FieldId, KEY, Model, OnDelete, Row, Value};
 use fourfold_op::{Change, Error};
 use fourfold_plan::{Before, Moment, Probe, Reference, Settled, Settling, WritePlan};
 use fourfold_store::sql::{Codec, NodeWriter, Table, TableWrites, owner_number};
 use fourfold_store::{CommitError, Expect, Put, SettledStep, Side, encode_outcome};
 use rusqlite::types::ToSqlOutput;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use crate::error::misformed;
 use crate::read::bind_constants;
 use crate::value::{from_sql, to_sql};
+
+pub use counters::Counters;
+pub use texts::Texts;
 
 /// Why a request, or the whole transaction, went no further.
 pub enum Stop {
@@ -37,92 +40,6 @@ impl From<Error> for Stop {
 
 type Done<T> = Result<T, Stop>;
 
-/// The statements of a model, made once.
-pub struct Texts {
-    pub model: SharedModel,
-    tables: Vec<TableWrites>,
-    /// For each entity the fields whose default is a counter.
-    counted: Vec<Vec<FieldId>>,
-    updates: HashMap<(EntityId, Vec<FieldId>), Arc<str>>,
-}
-
-impl Texts {
-    /// The statements for a model.
-    pub fn of(model: &SharedModel) -> Texts {
-        let counted = |id: EntityId| {
-            let fields = model.entity(id).field_ids();
-            fields.filter(|(_, field)| matches!(field.default, Some(FieldDefault::Next))).map(|(id, _)| id).collect()
-        };
-        Texts {
-            model: model.clone(),
-            tables: model.entity_ids().map(|(id, _)| TableWrites::of(model, id)).collect(),
-            counted: model.entity_ids().map(|(id, _)| counted(id)).collect(),
-            updates: HashMap::new(),
-        }
-    }
-
-    fn table(&self, id: EntityId) -> Done<&TableWrites> {
-        self.tables.get(usize::from(id.0)).ok_or_else(|| Error::internal("an entity of another model").into())
-    }
-
-    fn update(&mut self, id: EntityId, fields: &[FieldId]) -> Arc<str> {
-        let model = &self.model;
-        self.updates.entry((id, fields.to_vec())).or_insert_with(|| TableWrites::update(model, id, fields).into()).clone()
-    }
-}
-
-/// Counters by lock numbers of entity and field: the last number given, and whether it must be written down.
-#[derive(Default)]
-pub struct Counters(HashMap<(u32, u32), (i64, bool)>);
-
-impl Counters {
-    /// Writes down what has moved.
-    pub fn flush(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        for ((entity, field), (value, moved)) in &mut self.0 {
-            if std::mem::take(moved) {
-                let text = "INSERT INTO fourfold_counter (entity, field, value) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value";
-                connection.prepare_cached(text)?.execute(params![entity, field, *value])?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Forgets everything: the transaction was rolled back.
-    pub fn forget(&mut self) {
-        self.0.clear();
-    }
-
-    fn next(&mut self, connection: &Connection, model: &Model, id: EntityId, field: FieldId) -> Done<i64> {
-        let entity = model.entity(id);
-        let definition = entity.field(field);
-        let at = (entity.number, definition.number);
-        let last = match self.0.get(&at) {
-            Some((last, _)) => *last,
-            None => {
-                let text = "SELECT value FROM fourfold_counter WHERE entity = ?1 AND field = ?2";
-                let kept: Option<i64> = connection.prepare_cached(text)?.query_row(params![at.0, at.1], |row| row.get(0)).optional()?;
-                let column = fourfold_store::sql::quoted(&definition.column);
-                let text = format!("SELECT max({column}) FROM {}", fourfold_store::sql::quoted(&entity.table));
-                let highest: Option<i64> = connection.query_row(&text, [], |row| row.get(0))?;
-                kept.unwrap_or(0).max(highest.unwrap_or(0))
-            }
-        };
-        let next = last.checked_add(1).ok_or_else(|| Error::limit("counter_max", i64::MAX as usize, "numbers"))?;
-        self.0.insert(at, (next, true));
-        Ok(next)
-    }
-
-    /// A client's own number in a counted field moves the counter above it.
-    fn seen(&mut self, at: (u32, u32), value: &Value) {
-        if let (Value::Int(number), Some((last, moved))) = (value, self.0.get_mut(&at))
-            && *number > *last
-        {
-            *last = *number;
-            *moved = true;
-        }
-    }
-}
-
 /// An event that has no number yet.
 struct Pending {
     entity: u32,
@@ -144,6 +61,8 @@ pub struct Committing<'a> {
     pub position: u64,
     events: Vec<Pending>,
     bytes: usize,
+    /// The last insert's statement: the rows of an ingest are of one entity.
+    insert: Option<(EntityId, CachedStatement<'a>)>,
 }
 
 impl<'a> Committing<'a> {
@@ -155,7 +74,7 @@ impl<'a> Committing<'a> {
         plan: &'a WritePlan,
         (moment, position): (Moment, u64),
     ) -> Self {
-        Committing { connection, texts, counters, plan, moment, position, events: Vec::new(), bytes: 0 }
+        Committing { connection, texts, counters, plan, moment, position, events: Vec::new(), bytes: 0, insert: None }
     }
 
     /// Does it all; what a refused request wrote is rolled back.
@@ -164,12 +83,22 @@ impl<'a> Committing<'a> {
         for wanted in &side {
             self.expect(wanted)?;
         }
-        let steps = if self.plan.each() { self.each()? } else { self.guarded(|this| this.all())? };
+        let steps = if self.plan.each() { self.each()? } else { self.together()? };
         self.append()?;
         for record in side {
             self.put(record, &steps)?;
         }
         Ok(steps)
+    }
+
+    fn together(&mut self) -> Done<Vec<Result<SettledStep, Error>>> {
+        if self.plan.len() == 1 && self.is_one_statement(0) { self.all() } else { self.guarded(Self::all) }
+    }
+
+    /// Whether a step writes by one statement, so that nothing of it stands when it is refused. The event is written after all steps.
+    fn is_one_statement(&self, step: usize) -> bool {
+        let entity = self.plan.head(step).entity;
+        !self.plan.deletes(step) && self.texts.table_of(entity).is_some_and(|table| table.owned.is_empty())
     }
 
     fn all(&mut self) -> Done<Vec<Result<SettledStep, Error>>> {
@@ -188,7 +117,8 @@ impl<'a> Committing<'a> {
         let mut steps = Vec::with_capacity(self.plan.len());
         for step in 0..self.plan.len() {
             let (events, bytes) = (self.events.len(), self.bytes);
-            match self.guarded(|this| this.step(step)) {
+            let done = if self.is_one_statement(step) { self.step(step) } else { self.guarded(|this| this.step(step)) };
+            match done {
                 Ok(done) => steps.push(Ok(done)),
                 Err(Stop::Refused(CommitError::Refused(error))) => {
                     self.events.truncate(events);
@@ -217,11 +147,11 @@ impl<'a> Committing<'a> {
         let plan = self.plan;
         let head = plan.head(step);
         let row = match &head.key {
-            Some(key) => self.load(head.entity, key)?,
-            None => None,
+            Some(key) if !self.is_above(head.entity, key)? => self.load(head.entity, key)?,
+            _ => None,
         };
         let revision_floor = match (&head.key, &row) {
-            (Some(key), None) => self.tombstone(head.entity, key)?,
+            (Some(key), None) if self.texts.has_tombstones(self.connection, head.entity)? => self.tombstone(head.entity, key)?,
             _ => 0,
         };
         let settled = self.settle(|answers, moment| plan.settle(step, Before { row: row.as_ref(), revision_floor }, answers, moment))?;
@@ -248,6 +178,15 @@ impl<'a> Committing<'a> {
 
     fn key_codec(&self, entity: EntityId) -> Codec {
         Codec::of(self.plan.model().entity(entity).key_type())
+    }
+
+    /// Whether a key is above every number that its counter gave or saw, so that there is no row to look for.
+    fn is_above(&mut self, id: EntityId, key: &Value) -> Done<bool> {
+        let model: &Model = self.plan.model();
+        match (key, &model.entity(id).field(KEY).default) {
+            (Value::Int(number), Some(FieldDefault::Next)) => Ok(*number > self.counters.last(self.connection, model, id, KEY)?),
+            _ => Ok(false),
+        }
     }
 
     /// A whole row, with its owned lists.
@@ -359,12 +298,15 @@ impl<'a> Committing<'a> {
     fn insert(&mut self, settled: &Settled) -> Done<()> {
         let model: &Model = self.plan.model();
         let texts = self.texts.table(settled.entity)?;
-        let mut statement = self.connection.prepare_cached(&texts.insert)?;
+        let mut statement = match self.insert.take() {
+            Some((entity, statement)) if entity == settled.entity => statement,
+            _ => self.connection.prepare_cached(&texts.insert)?,
+        };
         for (index, (field, codec)) in texts.columns.iter().enumerate() {
             statement.raw_bind_parameter(index + 1, to_sql(model, *codec, settled.row.value(*field)))?;
         }
         let result = statement.raw_execute();
-        drop(statement);
+        self.insert = Some((settled.entity, statement));
         result.map_err(|error| self.unique(settled.entity, error))?;
         for owned in 0..self.texts.table(settled.entity)?.owned.len() {
             self.put_owned(settled, owned, false)?;
@@ -434,7 +376,8 @@ impl<'a> Committing<'a> {
         }
     }
 
-    fn remove(&self, settled: &Settled) -> Done<()> {
+    fn remove(&mut self, settled: &Settled) -> Done<()> {
+        self.texts.deleted(settled.entity);
         let model: &Model = self.plan.model();
         let texts = self.texts.table(settled.entity)?;
         let key: ToSqlOutput<'_> = to_sql(model, self.key_codec(settled.entity), &settled.key);
@@ -535,20 +478,20 @@ impl<'a> Committing<'a> {
         let text = "INSERT INTO fourfold_log (position, commit_last, entity, key, revision, generation, changed, after, at, by) \
                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
         let mut statement = self.connection.prepare_cached(text)?;
+        // What all events of a commit share is bound once.
+        statement.raw_bind_parameter(2, last)?;
+        statement.raw_bind_parameter(6, self.plan.generation())?;
+        statement.raw_bind_parameter(9, self.moment.now)?;
+        statement.raw_bind_parameter(10, &**self.plan.by())?;
         for event in self.events.drain(..) {
             self.position += 1;
-            statement.execute(params![
-                i64::try_from(self.position).unwrap_or(i64::MAX),
-                last,
-                event.entity,
-                to_sql(model, event.codec, &event.key),
-                i64::try_from(event.revision).unwrap_or(i64::MAX),
-                self.plan.generation(),
-                event.changed.as_deref(),
-                event.after.as_deref(),
-                self.moment.now,
-                &**self.plan.by(),
-            ])?;
+            statement.raw_bind_parameter(1, i64::try_from(self.position).unwrap_or(i64::MAX))?;
+            statement.raw_bind_parameter(3, event.entity)?;
+            statement.raw_bind_parameter(4, to_sql(model, event.codec, &event.key))?;
+            statement.raw_bind_parameter(5, i64::try_from(event.revision).unwrap_or(i64::MAX))?;
+            statement.raw_bind_parameter(7, event.changed.as_deref())?;
+            statement.raw_bind_parameter(8, event.after.as_deref())?;
+            statement.raw_execute()?;
         }
         Ok(())
     }

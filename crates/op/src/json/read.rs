@@ -110,14 +110,15 @@ impl<'a> Reader<'a> {
         let mut set: Vec<(FieldId, Value)> = Vec::with_capacity(members.len());
         let mut seen = vec![false; kind.fields.len()];
         for (name, value) in &members {
-            let at = format!("{pointer}/{}", escape_pointer(name));
+            // A pointer is for errors, so it is made where there is one.
+            let at = || format!("{pointer}/{}", escape_pointer(name));
             let Some(field) = kind.field(name) else {
-                self.wrong(at, kind.unknown(name));
+                self.wrong(at(), kind.unknown(name));
                 continue;
             };
             let slot = usize::from(field.0);
             if seen.get(slot).copied().unwrap_or(false) {
-                self.wrong(at, format!("`{name}` is given twice"));
+                self.wrong(at(), format!("`{name}` is given twice"));
                 continue;
             }
             seen[slot] = true;
@@ -128,12 +129,16 @@ impl<'a> Reader<'a> {
         set
     }
 
-    fn member(&mut self, field: &Field, value: &RawValue, at: String) -> Option<Value> {
+    fn member(&mut self, field: &Field, value: &RawValue, at: impl Fn() -> String) -> Option<Value> {
         if let Some(why) = unwritable(field) {
-            self.wrong(at, why);
+            self.wrong(at(), why);
             return None;
         }
-        self.value(field.ty, value.get(), &at)
+        if field.ty.list || value.get() == "null" || matches!(field.ty.base, Base::Owned(_)) {
+            return self.value(field.ty, value.get(), &at());
+        }
+        let read = scalar(self.model, field.ty.base, value.get(), self.dialect);
+        read.map_err(|detail| self.wrong(at(), detail)).ok()
     }
 
     /// A value of a type that stands at `pointer`; `None` when it is wrong (and noted).
