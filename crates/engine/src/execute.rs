@@ -24,13 +24,27 @@ pub struct Executed {
     pub statements: u32,
 }
 
-/// How long an operation took, in microseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// When the steps of an operation ended. The faces tell their own time from these, because each look at the clock is time too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// Preparing (or finding it prepared) and binding.
-    pub plan_us: u32,
-    /// The store.
-    pub store_us: u32,
+    /// When the engine was asked.
+    pub begun: Instant,
+    /// When the operation was prepared (or found prepared) and bound.
+    pub planned: Instant,
+    /// When the store had answered.
+    pub ended: Instant,
+}
+
+impl Timing {
+    /// Preparing and binding, in microseconds.
+    pub fn plan_us(&self) -> u32 {
+        micros(self.begun, self.planned)
+    }
+
+    /// The store, in microseconds.
+    pub fn store_us(&self) -> u32 {
+        micros(self.planned, self.ended)
+    }
 }
 
 impl Engine {
@@ -59,7 +73,7 @@ impl Engine {
     }
 
     async fn run(&self, context: &Context, prepared: &Prepared, values: &[Value], begun: Instant) -> Result<Executed, Error> {
-        in_time(&context.deadline)?;
+        in_time(&context.deadline, begun)?;
         let claim = self.claim_key(context, prepared, values)?;
         let plan = prepared.plan.bind(context, values)?;
         let planned = Instant::now();
@@ -67,7 +81,7 @@ impl Engine {
             Plan::Read(plans) => self.read(context, &plans).await?,
             Plan::Write(plan) => Writing { engine: self, context, prepared, values }.run(plan, claim).await?,
         };
-        let timing = Timing { plan_us: micros(begun, planned), store_us: micros(planned, Instant::now()) };
+        let timing = Timing { begun, planned, ended: Instant::now() };
         Ok(Executed { outcome, timing, statements })
     }
 
@@ -84,7 +98,7 @@ impl Engine {
         side: Vec<Side>,
         claim: Option<Claimed>,
     ) -> Result<Result<Committed, Space>, Error> {
-        in_time(deadline)?;
+        in_time(deadline, Instant::now())?;
         let commit = self.store.commit(plan, side);
         let task = tokio::spawn(async move {
             let result = commit.await;
@@ -240,9 +254,9 @@ fn noted(context: &Context, result: Result<Executed, Error>) -> Result<Executed,
 }
 
 /// Refuses what nobody waits for any more.
-pub(crate) fn in_time(deadline: &Deadline) -> Result<(), Error> {
+pub(crate) fn in_time(deadline: &Deadline, now: Instant) -> Result<(), Error> {
     match deadline.0 {
-        Some(at) if at <= Instant::now() => {
+        Some(at) if at <= now => {
             Err(Error::new(ErrorCode::DeadlineExceeded, "the deadline passed before the operation began; nothing was done"))
         }
         _ => Ok(()),

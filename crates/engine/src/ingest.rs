@@ -1,9 +1,10 @@
 //! Many rows that stand alone: a refused one does not undo the others.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use fourfold_model::{EntityId, FieldId, Value};
-use fourfold_op::{Answer, Change, Context, Error, ErrorCode, Operand, Operation, Write, WriteKind, Written};
+use fourfold_op::{Answer, Change, Context, Error, Operand, Operation, Write, WriteKind, Written};
 use fourfold_plan::{Plan, WritePlan};
 use fourfold_store::SettledStep;
 
@@ -39,66 +40,63 @@ impl Engine {
         if rows.len() > INGEST_ROWS_MAX {
             return Err(Error::limit("ingest_rows_max", INGEST_ROWS_MAX, "rows"));
         }
-        in_time(&context.deadline)?;
-        let mut answers = Vec::with_capacity(rows.len());
-        let mut batch = Batch::new(self, context);
-        let mut commits = 0;
+        in_time(&context.deadline, Instant::now())?;
+        let mut batch = Batch { engine: self, context, plan: None, places: Vec::new(), bytes: 0, commits: 0 };
+        let mut answers: Vec<Option<Answered>> = Vec::with_capacity(rows.len());
         let mut shape = Shape::new(self, entity, kind);
         for row in rows {
             let bytes = row.set.iter().map(|(_, value)| size_of(value)).sum::<usize>() + 64;
-            if batch.bytes + bytes > self.limits.commit_bytes_max / 4 && !batch.plans.is_empty() {
+            if batch.bytes + bytes > self.limits.commit_bytes_max / 4 {
                 batch.commit(&mut answers).await?;
-                commits += 1;
             }
-            let bound = shape.bind(context, row);
-            batch.push(bound, bytes, &mut answers);
+            // What is bound is answered by its commit.
+            answers.push(batch.push(&mut shape, row, bytes, answers.len()).err().map(Err));
         }
-        if !batch.plans.is_empty() {
-            batch.commit(&mut answers).await?;
-            commits += 1;
-        }
-        let refused = answers.iter().filter(|answer| answer.is_err()).count();
+        batch.commit(&mut answers).await?;
+        let refused = answers.iter().flatten().filter(|answer| answer.is_err()).count();
         let written = answers.len() - refused;
-        observe::note(&Happened::Ingested { request: &context.request.0, written, refused, commits });
-        Ok(answers)
+        observe::note(&Happened::Ingested { request: &context.request.0, written, refused, commits: batch.commits });
+        Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(Error::internal("a row was not answered")))).collect())
     }
 }
+
+type Answered = Result<Written, Error>;
 
 /// Rows that are to be one commit.
 struct Batch<'a> {
     engine: &'a Engine,
     context: &'a Context,
-    plans: Vec<WritePlan>,
-    /// Where each plan's answer goes.
+    plan: Option<WritePlan>,
+    /// Where each step's answer goes.
     places: Vec<usize>,
     bytes: usize,
+    commits: usize,
 }
 
-impl<'a> Batch<'a> {
-    fn new(engine: &'a Engine, context: &'a Context) -> Batch<'a> {
-        Batch { engine, context, plans: Vec::new(), places: Vec::new(), bytes: 0 }
-    }
-
-    fn push(&mut self, bound: Result<WritePlan, Error>, bytes: usize, answers: &mut Vec<Result<Written, Error>>) {
-        match bound {
-            Ok(plan) => {
-                self.places.push(answers.len());
-                self.plans.push(plan);
-                self.bytes += bytes;
-                // Until the commit says what it came to.
-                answers.push(Err(Error::new(ErrorCode::Cancelled, "not reached")));
-            }
-            Err(error) => answers.push(Err(error)),
+impl Batch<'_> {
+    fn push(&mut self, shape: &mut Shape<'_>, row: IngestRow, bytes: usize, place: usize) -> Result<(), Error> {
+        let prepared = shape.prepare(&row)?;
+        let values: Vec<Value> = row.key.into_iter().chain(row.set.into_iter().map(|(_, value)| value)).collect();
+        match &mut self.plan {
+            Some(plan) => prepared.plan.bind_onto(plan, &values)?,
+            None => match prepared.plan.bind(self.context, &values)? {
+                Plan::Write(plan) => self.plan = WritePlan::join(vec![plan], true),
+                Plan::Read(_) => return Err(Error::internal("a write became a read plan")),
+            },
         }
+        self.bytes += bytes;
+        self.places.push(place);
+        Ok(())
     }
 
-    async fn commit(&mut self, answers: &mut [Result<Written, Error>]) -> Result<(), Error> {
+    async fn commit(&mut self, answers: &mut [Option<Answered>]) -> Result<(), Error> {
         self.bytes = 0;
-        let Some(plan) = WritePlan::join(std::mem::take(&mut self.plans), true) else { return Ok(()) };
+        let Some(plan) = self.plan.take() else { return Ok(()) };
+        self.commits += 1;
         let committed = self.engine.commit(&self.context.deadline, plan, Vec::new(), None).await?.map_err(conflict)?;
         for (place, step) in self.places.drain(..).zip(committed.steps) {
             if let Some(answer) = answers.get_mut(place) {
-                *answer = step.map(written);
+                *answer = Some(step.map(written));
             }
         }
         Ok(())
@@ -116,15 +114,6 @@ struct Shape<'a> {
 impl<'a> Shape<'a> {
     fn new(engine: &'a Engine, entity: EntityId, kind: WriteKind) -> Shape<'a> {
         Shape { engine, entity, kind, last: None }
-    }
-
-    fn bind(&mut self, context: &Context, row: IngestRow) -> Result<WritePlan, Error> {
-        let prepared = self.prepare(&row)?;
-        let values: Vec<Value> = row.key.into_iter().chain(row.set.into_iter().map(|(_, value)| value)).collect();
-        match prepared.plan.bind(context, &values)? {
-            Plan::Write(plan) => Ok(plan),
-            Plan::Read(_) => Err(Error::internal("a write became a read plan")),
-        }
     }
 
     fn prepare(&mut self, row: &IngestRow) -> Result<Arc<Prepared>, Error> {

@@ -61,8 +61,8 @@ pub enum Happened<'a> {
 pub fn note(happened: &Happened<'_>) {
     match *happened {
         Happened::Prepared { cached } => tracing::debug!(event = "prepared", cached),
-        Happened::Executed { request, timing: Timing { plan_us, store_us }, statements } => {
-            tracing::debug!(event = "executed", request, plan_us, store_us, statements);
+        Happened::Executed { request, timing, statements } => {
+            tracing::debug!(event = "executed", request, plan_us = timing.plan_us(), store_us = timing.store_us(), statements);
         }
         Happened::Refused { request, code, private } => note_refused(request, code, private),
         Happened::Replayed { request } => tracing::info!(event = "replayed", request),

@@ -1,14 +1,14 @@
 //! Gets, lists and aggregates.
 
 use fourfold_op::params::{Asked, Shape};
-use fourfold_op::{Answered, Cursor, Error, Outcome, Page, Record};
+use fourfold_op::{Answered, Cursor, Error, Operation, Outcome, Page, Record};
 use http::header::{HeaderValue, LINK};
 use http::{Response, StatusCode};
 
 use crate::body::Body;
 use crate::error::Refusal;
 use crate::parse::reader_has;
-use crate::render::{bare, json, percent_encode, put_caching, put_tag, tag};
+use crate::render::{Caching, bare, json, percent_encode, put_tag, tag};
 use crate::route::Resource;
 use crate::serve::Exchange;
 
@@ -20,13 +20,9 @@ impl Exchange<'_> {
         let pairs = self.pairs()?;
         let prepared = resource.get.as_ref().filter(|_| pairs.is_empty());
         let (executed, shape, asked) = match prepared {
-            Some(prepared) => {
-                self.steps.parsed();
-                (engine.execute_prepared(context, prepared, &[key]).await?, resource.shape.clone(), None)
-            }
+            Some(prepared) => (engine.execute_prepared(context, prepared, &[key]).await?, resource.shape.clone(), None),
             None => {
                 let asked = self.asking().get(resource.entity, key, &pairs)?;
-                self.steps.parsed();
                 (engine.execute(context, &asked.operation, &asked.values).await?, rows(&asked)?, Some(asked))
             }
         };
@@ -38,7 +34,7 @@ impl Exchange<'_> {
         let known = reader_has(&self.head.headers, &tag)?;
         let mut response = if known { bare(StatusCode::NOT_MODIFIED) } else { json(StatusCode::OK, text) };
         put_tag(&mut response, &tag);
-        put_caching(&mut response, self.model(), asked.as_ref().map(|asked| &asked.operation), resource.entity);
+        self.put_caching(&mut response, resource, asked.as_ref().map(|asked| &asked.operation));
         Ok(response)
     }
 
@@ -48,13 +44,9 @@ impl Exchange<'_> {
         let (engine, context) = (&self.rest.engine, self.context);
         let prepared = resource.list.as_ref().filter(|_| pairs.is_empty());
         let (executed, shape, asked) = match prepared {
-            Some(prepared) => {
-                self.steps.parsed();
-                (engine.execute_prepared(context, prepared, &[]).await?, resource.shape.clone(), None)
-            }
+            Some(prepared) => (engine.execute_prepared(context, prepared, &[]).await?, resource.shape.clone(), None),
             None => {
                 let asked = self.asking().list(resource.entity, &pairs)?;
-                self.steps.parsed();
                 (engine.execute(context, &asked.operation, &asked.values).await?, rows(&asked)?, Some(asked))
             }
         };
@@ -64,7 +56,7 @@ impl Exchange<'_> {
         shape.write_page(&mut text, self.model(), &page, &cursor);
         let mut response = json(StatusCode::OK, text);
         self.put_next(&mut response, &page);
-        put_caching(&mut response, self.model(), asked.as_ref().map(|asked| &asked.operation), resource.entity);
+        self.put_caching(&mut response, resource, asked.as_ref().map(|asked| &asked.operation));
         Ok(response)
     }
 
@@ -83,7 +75,6 @@ impl Exchange<'_> {
     /// `GET /v1/products:aggregate?…`.
     pub(crate) async fn aggregate(&mut self, resource: &Resource) -> Result<Response<Body>, Refusal> {
         let asked = self.asking().aggregate(resource.entity, &self.pairs()?)?;
-        self.steps.parsed();
         let executed = self.rest.engine.execute(self.context, &asked.operation, &asked.values).await?;
         self.executed(&executed);
         let (Outcome::Read(mut answers, _), Shape::Groups(shape)) = (executed.outcome, &asked.shape) else { return Err(unexpected()) };
@@ -91,8 +82,18 @@ impl Exchange<'_> {
         let mut text = Vec::with_capacity(64 + groups.len() * 64);
         shape.write(&mut text, self.model(), &groups);
         let mut response = json(StatusCode::OK, text);
-        put_caching(&mut response, self.model(), Some(&asked.operation), resource.entity);
+        resource.caching.put(&mut response);
         Ok(response)
+    }
+
+    /// Most answers show one entity alone, whose fields are made once.
+    fn put_caching(&self, response: &mut Response<Body>, resource: &Resource, asked: Option<&Operation>) {
+        match asked {
+            Some(Operation::Read(selects)) if selects.iter().any(|select| !select.nested.is_empty()) => {
+                Caching::of(self.model(), asked, resource.entity).put(response);
+            }
+            _ => resource.caching.put(response),
+        }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
+use bytes::{Bytes, BytesMut};
 use fourfold_engine::Timing;
 use fourfold_model::{Cache, Entity, EntityId, Model};
-use fourfold_op::{Context, Nested, Operation};
+use fourfold_op::{Nested, Operation};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, VARY};
 use http::{Response, StatusCode};
 
@@ -13,64 +14,63 @@ use crate::body::{Body, empty, full};
 /// How long the steps of one request took.
 pub(crate) struct Steps {
     begun: Instant,
-    /// When the engine was asked.
+    /// When the request was parsed, where it was not the engine that went on.
     parsed: Option<Instant>,
-    /// When it had answered.
-    executed: Option<Instant>,
-    timing: Timing,
+    timing: Option<Timing>,
 }
 
 impl Steps {
     pub(crate) fn begin() -> Steps {
-        Steps { begun: Instant::now(), parsed: None, executed: None, timing: Timing::default() }
+        Steps { begun: Instant::now(), parsed: None, timing: None }
     }
     pub(crate) fn parsed(&mut self) {
         self.parsed = Some(Instant::now());
     }
     pub(crate) fn executed(&mut self, timing: Timing) {
-        self.executed = Some(Instant::now());
-        self.timing = timing;
+        self.timing = Some(timing);
     }
 
     /// `Server-Timing` (W3C), in milliseconds.
     fn header(&self) -> HeaderValue {
         let now = Instant::now();
-        let parsed = self.parsed.unwrap_or(now);
-        let rendered_from = self.executed.unwrap_or(now);
         let us = |from: Instant, to: Instant| to.saturating_duration_since(from).as_micros() as u64;
-        let mut text = Vec::with_capacity(80);
+        let parsed = self.parsed.or(self.timing.map(|timing| timing.begun)).unwrap_or(now);
+        let (plan, store) = self.timing.map_or((0, 0), |timing| (timing.plan_us(), timing.store_us()));
+        let rendered = self.timing.map_or(0, |timing| us(timing.ended, now));
+        let mut text = BytesMut::with_capacity(80);
         for (name, us) in [
-            ("parse", us(self.begun, parsed)),
-            ("plan", u64::from(self.timing.plan_us)),
-            ("store", u64::from(self.timing.store_us)),
-            ("render", us(rendered_from, now)),
+            (&b"parse;dur="[..], us(self.begun, parsed)),
+            (b", plan;dur=", u64::from(plan)),
+            (b", store;dur=", u64::from(store)),
+            (b", render;dur=", rendered),
         ] {
-            if !text.is_empty() {
-                text.extend_from_slice(b", ");
-            }
-            text.extend_from_slice(name.as_bytes());
-            text.extend_from_slice(b";dur=");
+            text.extend_from_slice(name);
             write_ms(&mut text, us);
         }
-        HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("parse;dur=0"))
+        HeaderValue::from_maybe_shared(text.freeze()).unwrap_or(HeaderValue::from_static("parse;dur=0"))
     }
 
-    /// Puts the fields that every answer has.
-    pub(crate) fn finish(&self, response: &mut Response<Body>, context: &Context) {
-        let headers = response.headers_mut();
-        headers.insert(HeaderName::from_static("server-timing"), self.header());
-        if let Ok(id) = HeaderValue::from_str(&context.request.0) {
-            headers.insert(HeaderName::from_static("x-request-id"), id);
-        }
+    /// Puts the field that every answer of this face has.
+    pub(crate) fn finish(&self, response: &mut Response<Body>) {
+        response.headers_mut().insert(HeaderName::from_static("server-timing"), self.header());
     }
 }
 
-fn write_ms(out: &mut Vec<u8>, us: u64) {
-    let (whole, rest) = (us / 1000, us % 1000);
-    let mut digits = whole.to_string();
-    digits.push('.');
-    digits.push_str(&(1000 + rest).to_string()[1..]);
-    out.extend_from_slice(digits.as_bytes());
+fn write_ms(out: &mut BytesMut, us: u64) {
+    write_whole(out, us / 1000);
+    out.extend_from_slice(&[b'.', digit(us / 100), digit(us / 10), digit(us)]);
+}
+
+fn write_whole(out: &mut BytesMut, number: u64) {
+    if number >= 10 {
+        write_whole(out, number / 10);
+    }
+    out.extend_from_slice(&[digit(number)]);
+}
+
+/// The last digit of a number.
+fn digit(number: u64) -> u8 {
+    b'0' + (number % 10) as u8
 }
 
 /// An answer of JSON.
@@ -112,19 +112,32 @@ fn variant(bytes: &[u8]) -> u64 {
 
 /// Puts `ETag`.
 pub(crate) fn put_tag(response: &mut Response<Body>, tag: &str) {
-    if let Ok(value) = HeaderValue::from_str(&format!("\"{tag}\"")) {
+    let quoted = ["\"", tag, "\""].concat();
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(quoted)) {
         response.headers_mut().insert(ETAG, value);
     }
 }
 
-/// Puts `Cache-Control` and `Vary` for an answer that shows these entities.
-pub(crate) fn put_caching(response: &mut Response<Body>, model: &Model, operation: Option<&Operation>, entity: EntityId) {
-    let (text, public) = cache_control(policy(model, operation, entity));
-    let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::try_from(text) {
-        headers.insert(CACHE_CONTROL, value);
+/// How long an answer may be kept, and by whom: `Cache-Control` and `Vary`.
+pub(crate) struct Caching {
+    control: HeaderValue,
+    public: bool,
+}
+
+impl Caching {
+    /// For an answer that shows rows of this entity, and those of an operation's relations.
+    pub(crate) fn of(model: &Model, operation: Option<&Operation>, entity: EntityId) -> Caching {
+        let (text, public) = cache_control(policy(model, operation, entity));
+        let control = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("private, no-cache"));
+        Caching { control, public }
     }
-    headers.insert(VARY, HeaderValue::from_static(if public { "Accept" } else { "Accept, Authorization" }));
+
+    /// Puts both fields.
+    pub(crate) fn put(&self, response: &mut Response<Body>) {
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, self.control.clone());
+        headers.insert(VARY, HeaderValue::from_static(if self.public { "Accept" } else { "Accept, Authorization" }));
+    }
 }
 
 /// The strictest policy of all entities that are shown.
@@ -190,9 +203,9 @@ mod tests {
 
     #[test]
     fn times_and_texts_are_written_plainly() {
-        let mut out = Vec::new();
+        let mut out = BytesMut::new();
         write_ms(&mut out, 12_034);
-        assert_eq!(out, b"12.034");
+        assert_eq!(&out[..], b"12.034");
         assert_eq!(percent_encode("a/b c~é"), "a%2Fb%20c~%C3%A9");
     }
 }

@@ -10,6 +10,8 @@ use fourfold_op::params::{Face, default_read, percent_decode};
 use fourfold_op::render::RowShape;
 use fourfold_op::{Error, ErrorCode, List, Operand, Operation, Select, SelectKind, json};
 
+use crate::render::Caching;
+
 /// An entity that this face serves, with what its hot paths need.
 pub(crate) struct Resource {
     pub(crate) entity: EntityId,
@@ -18,6 +20,8 @@ pub(crate) struct Resource {
     pub(crate) get: Option<Arc<Prepared>>,
     /// A first page without parameters.
     pub(crate) list: Option<Arc<Prepared>>,
+    /// Of an answer that shows no relation.
+    pub(crate) caching: Caching,
     pub(crate) readonly: bool,
 }
 
@@ -27,7 +31,8 @@ impl Resource {
         let prepare = |kind: SelectKind| engine.prepare(&read(entity, kind, fields.clone())).ok();
         let get = prepare(SelectKind::Get { key: Operand(0) });
         let list = prepare(SelectKind::List(List::default()));
-        Resource { entity, shape, get, list, readonly: engine.model().entity(entity).readonly }
+        let caching = Caching::of(engine.model(), None, entity);
+        Resource { entity, shape, get, list, caching, readonly: engine.model().entity(entity).readonly }
     }
 }
 

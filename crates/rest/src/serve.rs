@@ -45,7 +45,7 @@ impl Rest {
             Ok(response) => response,
             Err(refusal) => refusal.into_response(&context),
         };
-        exchange.steps.finish(&mut response, &context);
+        exchange.steps.finish(&mut response);
         if head.method == Method::HEAD { without_body(response) } else { response }
     }
 }

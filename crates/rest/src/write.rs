@@ -87,7 +87,6 @@ impl Exchange<'_> {
         let members = text.map_or(Members::None, |text| Members::Object(text, ""));
         let asked = WriteAsked { kind, key, body: members, if_revision, minimal };
         let asked = self.asking().write(resource.entity, asked, &self.pairs()?)?;
-        self.steps.parsed();
         let executed = self.rest.engine.execute(self.context, &asked.operation, &asked.values).await?;
         self.executed(&executed);
         let (Outcome::Written(mut written, _), Shape::Rows(shape)) = (executed.outcome, &asked.shape) else { return Err(unexpected()) };
@@ -140,7 +139,6 @@ impl Exchange<'_> {
         }
         let bytes = whole(body).await?;
         let asked = self.asking().batch(&bytes, minimal(&self.head.headers))?;
-        self.steps.parsed();
         let executed = self.rest.engine.execute(self.context, &asked.operation, &asked.values).await?;
         self.executed(&executed);
         let (Outcome::Written(written, _), Shape::Batch(shapes)) = (executed.outcome, &asked.shape) else { return Err(unexpected()) };

@@ -68,9 +68,12 @@ impl Metrics {
     /// Counts one request.
     pub fn request(&self, labels: RequestLabels, seconds: f64) {
         // The labels are a closed list of constants, so the counters of most requests are soon found without hashing.
-        let known =
-            self.known.read().iter().find(|(known, ..)| *known == labels).map(|(_, requests, times)| (requests.clone(), times.clone()));
-        let (requests, times) = known.unwrap_or_else(|| self.learn(labels));
+        if let Some((_, requests, times)) = self.known.read().iter().find(|(known, ..)| *known == labels) {
+            times.observe(seconds);
+            requests.inc();
+            return;
+        }
+        let (requests, times) = self.learn(labels);
         times.observe(seconds);
         requests.inc();
     }

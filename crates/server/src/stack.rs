@@ -29,7 +29,7 @@ mod refuse;
 mod route;
 
 pub use faces::{Faces, Shown};
-use ids::Ids;
+use ids::{Ids, X_REQUEST_ID};
 pub use origin::Origins;
 use route::{Api, Route};
 
@@ -142,8 +142,6 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Error>
     let text = value.to_str().map_err(|_| Error::invalid("an idempotency key is 1 to 255 visible ASCII characters"))?;
     Ok(Some(IdempotencyKey(text.into())))
 }
-
-const X_REQUEST_ID: http::HeaderName = http::HeaderName::from_static("x-request-id");
 
 impl Handler for Stack {
     async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Response<Body> {

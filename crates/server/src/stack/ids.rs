@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fourfold_op::RequestId;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
+
+/// What names a request.
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Where ids come from.
 pub(super) struct Ids {
@@ -20,7 +23,7 @@ impl Ids {
 
     /// The proxy's id where one is trusted, else a new one.
     pub(super) fn of(&self, headers: &HeaderMap, trusted: bool) -> RequestId {
-        let given = headers.get("x-request-id").filter(|_| trusted).and_then(|id| id.to_str().ok());
+        let given = if trusted { headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok()) } else { None };
         match given.filter(|id| is_plain(id)) {
             Some(id) => RequestId(Arc::from(id)),
             None => RequestId(Arc::from(self.text(&mut [0; 16]))),
