@@ -1,10 +1,10 @@
 //! `grpc.reflection.v1` and `v1alpha`: the descriptors of what is served, for tools. Both versions have the same messages.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use fourfold_model::Model;
+use fourfold_model::{Model, SharedModel};
 use fourfold_op::json;
 use fourfold_op::wire::bytes::{Malformed, Reader, WireType, put_bytes, put_nested, put_number};
 use futures_util::{StreamExt, future};
@@ -19,8 +19,12 @@ const NOT_FOUND: u64 = 5;
 const INVALID_ARGUMENT: u64 = 3;
 const UNIMPLEMENTED: u8 = 12;
 
-/// What reflection tells.
-pub struct Reflection(Arc<Served>);
+/// What reflection tells: made when it is first asked, because most servers never are.
+pub struct Reflection {
+    model: SharedModel,
+    services: Vec<String>,
+    served: OnceLock<Arc<Served>>,
+}
 
 struct Served {
     services: Vec<String>,
@@ -48,16 +52,12 @@ enum Question {
 
 impl Reflection {
     /// About the model's file and the standard ones, for these services.
-    pub fn new(model: &Model, services: Vec<String>) -> Reflection {
-        let mut served = Served { services, files: Vec::new(), by_name: HashMap::new(), by_symbol: HashMap::new() };
-        let versions = standard::REFLECTION_VERSIONS.map(standard::reflection);
-        let own = std::iter::once(schema::file(model));
-        for file in
-            standard::well_known().into_iter().chain(standard::error_details()).chain([standard::health()]).chain(versions).chain(own)
-        {
-            served.add(&file);
-        }
-        Reflection(Arc::new(served))
+    pub fn new(model: &SharedModel, services: Vec<String>) -> Reflection {
+        Reflection { model: Arc::clone(model), services, served: OnceLock::new() }
+    }
+
+    fn served(&self) -> &Arc<Served> {
+        self.served.get_or_init(|| Arc::new(Served::of(&self.model, self.services.clone())))
     }
 
     /// Answers one question after another.
@@ -66,12 +66,24 @@ impl Reflection {
             let refused = Status { code: UNIMPLEMENTED, message: "reflection is served in protobuf alone".into(), details: Vec::new() };
             return Box::pin(futures_util::stream::once(future::ready(Err(refused))));
         }
-        let served = self.0.clone();
+        let served = Arc::clone(self.served());
         Box::pin(messages.map(move |message| message.map(|message| Bytes::from(served.answer(&message)))))
     }
 }
 
 impl Served {
+    fn of(model: &Model, services: Vec<String>) -> Served {
+        let mut served = Served { services, files: Vec::new(), by_name: HashMap::new(), by_symbol: HashMap::new() };
+        let versions = standard::REFLECTION_VERSIONS.map(standard::reflection);
+        let own = std::iter::once(schema::file(model));
+        for file in
+            standard::well_known().into_iter().chain(standard::error_details()).chain([standard::health()]).chain(versions).chain(own)
+        {
+            served.add(&file);
+        }
+        served
+    }
+
     fn add(&mut self, file: &File) {
         let index = self.files.len();
         self.files.push(Described { bytes: descriptor(file).encode_to_vec(), imports: file.imports.clone() });

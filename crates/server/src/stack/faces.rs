@@ -1,9 +1,10 @@
 //! The four faces of one model, with its contracts and its callers.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use fourfold_engine::Engine;
+use fourfold_model::{Model, SharedModel};
 
 use fourfold_grpc::Grpc;
 use fourfold_op::{Authenticate, Principal};
@@ -64,26 +65,40 @@ impl Faces {
     }
 }
 
-/// The contracts, written once for a model.
+/// The contracts: each is written when it is first asked for, because the largest takes longer than the rest of a start.
 pub(crate) struct Contracts {
     pub(crate) visibility: Visibility,
-    pub(crate) openapi: Bytes,
-    pub(crate) sdl: Bytes,
-    pub(crate) proto: Bytes,
-    pub(crate) descriptor: Bytes,
+    model: SharedModel,
+    openapi: OnceLock<Bytes>,
+    sdl: OnceLock<Bytes>,
+    proto: OnceLock<Bytes>,
+    descriptor: OnceLock<Bytes>,
     /// The page at `/`, in `dev`.
     pub(crate) page: Option<Bytes>,
 }
 
 impl Contracts {
-    fn of(model: &fourfold_model::Model, shown: Shown) -> Contracts {
+    fn of(model: &SharedModel, shown: Shown) -> Contracts {
         Contracts {
             visibility: shown.visibility,
-            openapi: contract::openapi(model).into(),
-            sdl: contract::graphql(model).into(),
-            proto: contract::proto(model).into(),
-            descriptor: contract::descriptor(model).into(),
+            model: Arc::clone(model),
+            openapi: OnceLock::new(),
+            sdl: OnceLock::new(),
+            proto: OnceLock::new(),
+            descriptor: OnceLock::new(),
             page: shown.dev.then(|| page::page(model).into()),
         }
+    }
+
+    /// The contract at a path, with its media type.
+    pub(crate) fn at(&self, path: &str) -> Option<(&'static str, Bytes)> {
+        let written = |once: &OnceLock<Bytes>, write: fn(&Model) -> Vec<u8>| once.get_or_init(|| write(&self.model).into()).clone();
+        Some(match path {
+            "/openapi.json" => ("application/vnd.oai.openapi+json;version=3.1", written(&self.openapi, contract::openapi)),
+            "/schema.graphql" => ("text/plain; charset=utf-8", written(&self.sdl, contract::graphql)),
+            "/schema.proto" => ("text/plain; charset=utf-8", written(&self.proto, contract::proto)),
+            "/descriptor.binpb" => ("application/octet-stream", written(&self.descriptor, contract::descriptor)),
+            _ => return None,
+        })
     }
 }

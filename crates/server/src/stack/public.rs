@@ -29,22 +29,20 @@ pub(super) fn answer(faces: &Faces, context: &Context, method: &Method, path: &s
 
 /// A contract, for who may read it.
 fn contract(faces: &Faces, context: &Context, path: &str) -> Result<Option<Response<Body>>, Error> {
-    let contracts = &faces.contracts;
-    let (kind, text) = match path {
-        "/openapi.json" => ("application/vnd.oai.openapi+json;version=3.1", &contracts.openapi),
-        "/schema.graphql" => ("text/plain; charset=utf-8", &contracts.sdl),
-        "/schema.proto" => ("text/plain; charset=utf-8", &contracts.proto),
-        "/descriptor.binpb" => ("application/octet-stream", &contracts.descriptor),
-        _ => return Ok(None),
-    };
-    match contracts.visibility {
+    if !CONTRACTS.contains(&path) {
+        return Ok(None);
+    }
+    match faces.contracts.visibility {
         Visibility::Off => Ok(None),
         Visibility::Authenticated if context.principal.is_anonymous() => {
             Err(Error::new(ErrorCode::Unauthenticated, "contracts are shown to callers with a token"))
         }
-        _ => Ok(Some(typed(kind, text.clone()))),
+        _ => Ok(faces.contracts.at(path).map(|(kind, text)| typed(kind, text))),
     }
 }
+
+/// Where the contracts are.
+const CONTRACTS: [&str; 4] = ["/openapi.json", "/schema.graphql", "/schema.proto", "/descriptor.binpb"];
 
 fn typed(kind: &'static str, text: Bytes) -> Response<Body> {
     let mut answer = Response::new(full(text));
