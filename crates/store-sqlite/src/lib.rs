@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fourfold_model::SharedModel;
-use fourfold_op::{Answered, Cursor, Deadline, Epoch, Error, ErrorCode, Position};
+use fourfold_op::{Answered, Cursor, Deadline, Epoch, Error, ErrorCode};
 use fourfold_plan::{FetchKind, ReadPlan, WritePlan};
 use fourfold_store::sql::FetchSql;
 use fourfold_store::{
@@ -424,14 +424,13 @@ impl Store for SqliteStore {
         })
     }
 
-    fn head(&self, beyond: Option<Position>) -> Later<'_, Head> {
+    fn head(&self, beyond: Option<u64>) -> Later<'_, Head> {
         Box::pin(async move {
-            let beyond = beyond.map_or(0, |position| position.0.get());
             let mut moved = self.inner.moved.subscribe();
             // The sender lives as long as this store, so waiting ends only by a move.
-            let position = match moved.wait_for(|position| beyond == 0 || *position > beyond).await {
+            let position = match moved.wait_for(|position| beyond.is_none_or(|beyond| *position > beyond)).await {
                 Ok(position) => *position,
-                Err(_) => beyond,
+                Err(_) => beyond.unwrap_or(0),
             };
             Head { epoch: self.inner.epoch.clone(), position, floor: self.inner.floor.load(Ordering::Acquire) }
         })

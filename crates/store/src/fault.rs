@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use fourfold_op::{Cursor, Deadline, Error, Position};
+use fourfold_op::{Cursor, Deadline, Error};
 use fourfold_plan::{ReadPlan, WritePlan};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -18,6 +18,10 @@ use crate::store::{
 pub enum Fault {
     /// The next read is refused with this.
     Read(Error),
+    /// The next read of the log is refused with this.
+    Events(Error),
+    /// The next look at the ends of the log says that cursors below this are too old.
+    Floor(u64),
     /// The next commit is refused with this; nothing is written.
     Refuse(Error),
     /// The next commit is not written, and nobody learns that.
@@ -52,6 +56,12 @@ impl FaultyStore {
     }
 }
 
+impl Fault {
+    fn is_of_commit(&self) -> bool {
+        matches!(self, Fault::Refuse(_) | Fault::LoseBefore | Fault::LoseAfter | Fault::Hold(_))
+    }
+}
+
 impl Store for FaultyStore {
     fn capabilities(&self) -> &Capabilities {
         self.inner.capabilities()
@@ -66,7 +76,7 @@ impl Store for FaultyStore {
 
     fn commit(&self, plan: WritePlan, side: Vec<Side>) -> Later<'static, Result<Committed, CommitError>> {
         let lost = || CommitError::Unknown("a planted fault".to_owned());
-        match self.take(|fault| !matches!(fault, Fault::Read(_))) {
+        match self.take(Fault::is_of_commit) {
             Some(Fault::Refuse(error)) => Box::pin(async { Err(CommitError::Refused(error)) }),
             Some(Fault::LoseBefore) => Box::pin(async move { Err(lost()) }),
             Some(Fault::LoseAfter) => {
@@ -80,16 +90,26 @@ impl Store for FaultyStore {
                     commit.await
                 })
             }
-            Some(Fault::Read(_)) | None => self.inner.commit(plan, side),
+            _ => self.inner.commit(plan, side),
         }
     }
 
     fn events<'a>(&'a self, after: &'a Cursor, of: &'a Entities, budget: Budget) -> Later<'a, Result<Tail, StoreError>> {
-        self.inner.events(after, of, budget)
+        match self.take(|fault| matches!(fault, Fault::Events(_))) {
+            Some(Fault::Events(error)) => Box::pin(async { Err(StoreError::Refused(error)) }),
+            _ => self.inner.events(after, of, budget),
+        }
     }
 
-    fn head(&self, beyond: Option<Position>) -> Later<'_, Head> {
-        self.inner.head(beyond)
+    fn head(&self, beyond: Option<u64>) -> Later<'_, Head> {
+        let floor = match self.take(|fault| matches!(fault, Fault::Floor(_))) {
+            Some(Fault::Floor(floor)) => Some(floor),
+            _ => None,
+        };
+        Box::pin(async move {
+            let head = self.inner.head(beyond).await;
+            Head { floor: floor.unwrap_or(head.floor), ..head }
+        })
     }
 
     fn side<'a>(&'a self, space: Space, key: &'a [u8]) -> Later<'a, Result<Option<SideRecord>, StoreError>> {

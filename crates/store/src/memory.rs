@@ -13,7 +13,7 @@ mod state;
 
 use std::sync::Arc;
 
-use fourfold_op::{Cursor, Deadline, Epoch, Error, ErrorCode, Position};
+use fourfold_op::{Cursor, Deadline, Epoch, Error, ErrorCode};
 use fourfold_plan::{ReadPlan, WritePlan};
 use parking_lot::RwLock;
 use tokio::sync::watch;
@@ -94,14 +94,13 @@ impl Store for MemoryStore {
         })
     }
 
-    fn head(&self, beyond: Option<Position>) -> Later<'_, Head> {
+    fn head(&self, beyond: Option<u64>) -> Later<'_, Head> {
         Box::pin(async move {
-            let beyond = beyond.map_or(0, |position| position.0.get());
             let mut moved = self.shared.moved.subscribe();
             // The sender lives as long as this store, so waiting ends only by a move.
-            let position = match moved.wait_for(|position| beyond == 0 || *position > beyond).await {
+            let position = match moved.wait_for(|position| beyond.is_none_or(|beyond| *position > beyond)).await {
                 Ok(position) => *position,
-                Err(_) => beyond,
+                Err(_) => beyond.unwrap_or(0),
             };
             Head { epoch: self.shared.epoch.clone(), position, floor: 0 }
         })

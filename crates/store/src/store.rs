@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use fourfold_model::{EntityId, SharedModel, Value};
-use fourfold_op::{Answered, Cursor, Deadline, Epoch, Error, Event, Position};
+use fourfold_op::{Answered, Cursor, Deadline, Epoch, Error, Event};
 use fourfold_plan::{ReadPlan, WritePlan};
 
 /// A boxed future that may cross threads.
@@ -44,8 +44,8 @@ pub trait Store: Send + Sync {
     /// Whole commits after a cursor, up to a budget.
     fn events<'a>(&'a self, after: &'a Cursor, of: &'a Entities, budget: Budget) -> Later<'a, Result<Tail, StoreError>>;
 
-    /// The end of the log: now, or when it has moved beyond a position.
-    fn head(&self, beyond: Option<Position>) -> Later<'_, Head>;
+    /// The end of the log: now, or when it has moved beyond a position (0: when there is a first event).
+    fn head(&self, beyond: Option<u64>) -> Later<'_, Head>;
 
     /// A side record.
     fn side<'a>(&'a self, space: Space, key: &'a [u8]) -> Later<'a, Result<Option<SideRecord>, StoreError>>;
