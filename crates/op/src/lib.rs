@@ -13,6 +13,7 @@ pub mod operation;
 pub mod outcome;
 pub mod params;
 pub mod render;
+pub mod watch;
 pub mod wire;
 
 pub use context::{Authenticate, Authenticated, Claims, Context, Deadline, IdempotencyKey, Principal, RequestId};
@@ -23,3 +24,4 @@ pub use fourfold_model::{Row, SmolStr, Value};
 pub use limits::Limits;
 pub use operation::*;
 pub use outcome::*;
+pub use watch::{Start, Watch, WatchChange};

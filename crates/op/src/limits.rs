@@ -69,6 +69,22 @@ pub struct Limits {
     pub websocket_out_bytes_max: usize,
     /// Bytes of a gRPC message, in and out.
     pub grpc_message_bytes_max: usize,
+    /// Bytes of the newest events that are kept in memory for watches.
+    pub feed_ring_bytes_max: usize,
+    /// Watches at once.
+    pub watches_max: usize,
+    /// Deliveries that wait for one watch's reader; one whole commit always may.
+    pub watch_queue_deliveries_max: usize,
+    /// Bytes of the events that wait for one watch's reader; one whole commit always may.
+    pub watch_queue_bytes_max: usize,
+    /// Rows with which a watch begins.
+    pub watch_initial_rows_max: u32,
+    /// Bytes of the rows with which a watch begins (as JSON, roughly).
+    pub watch_initial_bytes_max: usize,
+    /// Memberships of a caller whose rights a watch follows.
+    pub watch_membership_keys_max: u32,
+    /// Milliseconds without a delivery after which a watch that asks for bookmarks gets one, if the log has moved.
+    pub watch_bookmark_ms: u64,
 }
 
 impl Default for Limits {
@@ -107,6 +123,14 @@ impl Default for Limits {
             websocket_message_bytes_max: 512 << 10,
             websocket_out_bytes_max: 1 << 20,
             grpc_message_bytes_max: 4 << 20,
+            feed_ring_bytes_max: 8 << 20,
+            watches_max: 100_000,
+            watch_queue_deliveries_max: 1_024,
+            watch_queue_bytes_max: 1 << 20,
+            watch_initial_rows_max: 10_000,
+            watch_initial_bytes_max: 8 << 20,
+            watch_membership_keys_max: 10_000,
+            watch_bookmark_ms: 15_000,
         }
     }
 }

@@ -23,5 +23,5 @@ pub use eval::{Scan, Truth, eval};
 pub use node::{Level, Node, Set};
 pub use prepare::{Plan, Prepared, prepare};
 pub use read::{Child, Fetch, FetchKind, GroupFetch, Link, OrderKey, PageFetch, ReadPlan, ReadShape};
-pub use watch::{PreparedWatch, Verdict, WatchPlan, watch};
+pub use watch::{Hidden, Images, Place, PreparedWatch, Verdict, WatchPlan, watch};
 pub use write::{Before, Moment, Probe, Reference, Settled, Settling, StepHead, WritePlan};

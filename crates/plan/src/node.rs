@@ -154,6 +154,25 @@ impl Node {
         }
     }
 
+    /// Whether it asks something of values, and is no mere connective.
+    pub(crate) fn is_condition(&self) -> bool {
+        matches!(self, Node::Compare(..) | Node::In(..) | Node::IsNull(_) | Node::Same(..))
+    }
+
+    /// Whether it needs no row: only constants, and those parameters that `bind` takes.
+    pub(crate) fn is_made_of(&self, bind: &dyn Fn(u16) -> bool) -> bool {
+        match self {
+            Node::Constant(..) => true,
+            Node::Bind(index, _) => bind(*index),
+            Node::Compare(_, a, b) | Node::Same(a, b) | Node::Arithmetic(_, a, b) => a.is_made_of(bind) && b.is_made_of(bind),
+            Node::IsNull(a) | Node::Rescale { of: a, .. } => a.is_made_of(bind),
+            Node::In(a, Set::Nodes(parts)) => a.is_made_of(bind) && parts.iter().all(|part| part.is_made_of(bind)),
+            Node::In(a, Set::Bind(index, _)) => a.is_made_of(bind) && bind(*index),
+            Node::Call(_, parts) => parts.iter().all(|part| part.is_made_of(bind)),
+            _ => false,
+        }
+    }
+
     /// The same node with `change` applied to every part, innermost first.
     pub fn map(self, change: &mut dyn FnMut(Node) -> Node) -> Node {
         let mut boxed = |node: Box<Node>| Box::new(node.map(change));

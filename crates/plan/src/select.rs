@@ -217,15 +217,16 @@ impl World for Nowhere {
     }
 }
 
-fn decide(model: &Model, condition: &Node, params: &[Value]) -> Value {
+/// What a condition of constants and parameters comes to.
+pub(crate) fn decide(model: &Model, condition: &Node, params: &[Value]) -> Value {
     Evaluator { model, params, rows: Vec::new(), world: &mut Nowhere }.value(condition).unwrap_or_default()
 }
 
 /// Puts a placeholder in the place of each condition on the caller alone.
 fn extract(node: Node, sources: &[Source], conditions: &mut Vec<Node>) -> Node {
     node.map(&mut |part| {
-        let boolean = matches!(part, Node::Compare(..) | Node::In(..) | Node::IsNull(_) | Node::Same(..));
-        if !boolean || !part.of_caller_alone(sources) {
+        let of_caller = |index: u16| matches!(sources.get(usize::from(index)), Some(Source::Claim(_)));
+        if !part.is_condition() || !part.is_made_of(&of_caller) {
             return part;
         }
         let index = conditions.iter().position(|known| *known == part).unwrap_or_else(|| {
@@ -234,25 +235,6 @@ fn extract(node: Node, sources: &[Source], conditions: &mut Vec<Node>) -> Node {
         });
         Node::Bind(CONDITION + index as u16, Base::Boolean)
     })
-}
-
-impl Node {
-    fn of_caller_alone(&self, sources: &[Source]) -> bool {
-        use crate::node::Set;
-        let claim = |index: &u16| matches!(sources.get(usize::from(*index)), Some(Source::Claim(_)));
-        match self {
-            Node::Constant(..) => true,
-            Node::Bind(index, _) => claim(index),
-            Node::Compare(_, a, b) | Node::Same(a, b) | Node::Arithmetic(_, a, b) => {
-                a.of_caller_alone(sources) && b.of_caller_alone(sources)
-            }
-            Node::IsNull(a) | Node::Rescale { of: a, .. } => a.of_caller_alone(sources),
-            Node::In(a, Set::Nodes(parts)) => a.of_caller_alone(sources) && parts.iter().all(|part| part.of_caller_alone(sources)),
-            Node::In(a, Set::Bind(index, _)) => a.of_caller_alone(sources) && claim(index),
-            Node::Call(_, parts) => parts.iter().all(|part| part.of_caller_alone(sources)),
-            _ => false,
-        }
-    }
 }
 
 impl Fetch {

@@ -1,81 +1,132 @@
 //! Watch plans: what an event is to a reader, by its filter and its rules.
 //!
-//! A rule of class L is judged from the row and the caller alone, so a watch of one needs no store.
+//! A rule of class L is judged from the row and the caller alone, so a watch of one needs no store. One of class M asks besides
+//! whether the caller is a member: the keys of which it is are read once ([`WatchPlan::membership`]), and from then on every
+//! event that would change them is [`Verdict::Reset`], so the set that a plan holds is always the one in force.
 
+mod images;
+mod membership;
+mod places;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use fourfold_model::{EntityId, Expr, Row, RuleClass, SharedModel, Value};
-use fourfold_op::{Context, Error, ErrorCode, Event, Limits, wire};
+use fourfold_model::{Entity, EntityId, Expr, ExprKind, FieldId, RuleClass, SharedModel, Value, Verb};
+use fourfold_op::{Answered, Context, Error, ErrorCode, Event, Limits};
 
 use crate::coerce::coerce;
 use crate::compile::{Binds, Compiler, Frame, Rights, Source};
-use crate::eval::{Scan, eval};
-use crate::node::Node;
+use crate::eval::{Evaluator, Never, One, World};
+use crate::node::{Level, Node, Set};
+use crate::read::ReadPlan;
+use crate::select::decide;
+pub use images::{Hidden, Images};
+use membership::Membership;
+pub use places::Place;
 
-/// A prepared watch of one entity.
+/// A prepared watch of one entity: cached by its entity and filter; it never holds a caller or a value.
 #[derive(Debug)]
 pub struct PreparedWatch {
     model: SharedModel,
     entity: EntityId,
     filter: Node,
-    masks: Vec<(fourfold_model::FieldId, Node)>,
+    masks: Vec<(FieldId, Node)>,
+    membership: Option<Membership>,
     sources: Vec<Source>,
 }
 
 /// A watch for a caller. Only [`PreparedWatch::bind`] makes one.
+///
+/// Two plans are equal when they judge every event alike, so that it need be judged only once for both.
 #[derive(Clone, Debug)]
 pub struct WatchPlan {
     prepared: Arc<PreparedWatch>,
+    /// The filter and the rules, with what depends on the caller alone decided.
+    filter: Node,
+    masks: Vec<(FieldId, Node)>,
+    /// Those that are no longer asked for are null.
     params: Vec<Value>,
+    /// The keys of which the caller is a member.
+    members: Option<Arc<HashSet<Value>>>,
 }
 
 /// What an event is to a reader.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Nothing.
     Ignore,
-    /// The row is now one that the reader asked for and may see.
-    Entered(Row),
+    /// The row is now one that the reader asked for and may see, these fields apart.
+    Entered(Hidden),
     /// It was and is.
-    Changed(Row),
+    Changed(Hidden),
     /// It no longer is: deleted, out of the filter, or hidden; which, the reader cannot tell.
     Left,
+    /// The reader's rights themselves change: what it knows is to be read again.
+    Reset,
 }
 
 /// Prepares a watch.
 ///
 /// # Errors
-/// `failed_precondition` for an entity that cannot be watched, `invalid_argument` for a filter that looks beyond the row.
+/// `failed_precondition` for an entity that cannot be watched, `invalid_argument` for a filter that looks beyond the row, `limit_exceeded`.
 pub fn watch(model: &SharedModel, entity: EntityId, filter: Option<&Expr>, limits: &Limits) -> Result<PreparedWatch, Error> {
     let definition = model.entity(entity);
-    if !definition.watch || definition.class != RuleClass::Local {
-        return Err(Error::new(
-            ErrorCode::FailedPrecondition,
-            format!("`{}` cannot be watched: {}", definition.name, why_not(definition.watch)),
-        ));
+    if let Some(why) = why_not(definition) {
+        return Err(Error::new(ErrorCode::FailedPrecondition, format!("`{}` cannot be watched: {why}", definition.name)));
     }
     if filter.is_some_and(|expr| expr.size() > limits.expression_nodes_max * 2) {
         return Err(Error::limit("expression_nodes_max", limits.expression_nodes_max, "nodes"));
     }
     let mut binds = Binds::default();
     let mut compiler = Compiler { model, binds: &mut binds, next: 1 };
-    let mut parts = vec![compiler.read_rule(entity, 0)?];
-    if let Some(expr) = filter {
-        parts.push(compiler.node(expr, &Frame::of(entity, 0, Rights::Client))?);
+    let rule = compiler.read_rule(entity, 0)?;
+    let asked = match filter {
+        Some(expr) => compiler.node(expr, &Frame::of(entity, 0, Rights::Client))?,
+        None => Node::truth(),
+    };
+    if !asked.is_local() {
+        return Err(Error::invalid("a watch's filter can name only the row's own fields"));
     }
-    let filter = Node::all(parts);
     let mut masks = Vec::new();
     for (field, _) in definition.field_ids() {
         masks.extend(compiler.mask(entity, 0, field)?.map(|mask| (field, mask)));
     }
-    if !filter.is_local() || masks.iter().any(|(_, mask)| !mask.is_local()) {
-        return Err(Error::invalid("a watch's filter can name only the row's own fields"));
+    let membership = Membership::of(model, &mut compiler, definition, limits.watch_membership_keys_max)?;
+    let rule = membership.iter().fold(rule, |rule, membership| membership.test_in(rule));
+    if !rule.is_local() || masks.iter().any(|(_, mask)| !mask.is_local()) {
+        return Err(Error::internal("a rule of another class than the model says"));
     }
-    Ok(PreparedWatch { model: model.clone(), entity, filter, masks, sources: binds.sources })
+    let filter = Node::all(vec![rule, asked]);
+    Ok(PreparedWatch { model: model.clone(), entity, filter, masks, membership, sources: binds.sources })
 }
 
-fn why_not(watch: bool) -> &'static str {
-    if watch { "its read rule looks beyond the row and the caller" } else { "the model says `@@watch(false)`" }
+/// Why an entity cannot be watched, naming the rule.
+fn why_not(entity: &Entity) -> Option<String> {
+    if !entity.watch {
+        return Some("the model says `@@watch(false)`".to_owned());
+    }
+    if entity.class != RuleClass::General {
+        return None;
+    }
+    let rule = entity.rules.iter().filter(|rule| rule.verbs.contains(&Verb::Read)).find(|rule| looks_further(&rule.expr));
+    let mask = entity.fields.iter().find(|field| field.read_rule.as_ref().is_some_and(looks_further));
+    Some(match (rule, mask) {
+        (Some(rule), _) => format!("its read rule `{}` looks beyond the row, the caller and one membership of the caller", rule.text),
+        (None, Some(field)) => format!("the read rule of its field `{}` looks beyond the row and the caller", field.name),
+        (None, None) => "its read rules look beyond the row, the caller and one membership of the caller".to_owned(),
+    })
+}
+
+fn looks_further(expr: &Expr) -> bool {
+    use fourfold_model::expr::Collection;
+    expr.any(&|part| match &part.kind {
+        ExprKind::Now | ExprKind::Quantified(_, Collection::Relation(..), _) => true,
+        ExprKind::Field(path, _) => !path.hops.is_empty(),
+        _ => false,
+    })
 }
 
 impl PreparedWatch {
@@ -84,97 +135,196 @@ impl PreparedWatch {
     /// # Errors
     /// `invalid_argument` for a value that does not fit its place.
     pub fn bind(self: &Arc<PreparedWatch>, context: &Context, values: &[Value]) -> Result<WatchPlan, Error> {
-        let mut params = Vec::with_capacity(self.sources.len());
-        for source in &self.sources {
-            params.push(match source {
-                Source::Claim(claim) => context.principal.claims.value(*claim).clone(),
-                Source::Request { index, base, list } => {
-                    coerce(&self.model, *base, *list, values.get(usize::from(*index)).unwrap_or(&Value::Null)).map_err(Error::invalid)?
-                }
-                _ => return Err(Error::internal("a watch with a moment or a page")),
-            });
+        let sources = self.sources.iter();
+        let mut params = sources.map(|source| self.param(source, context, values)).collect::<Result<Vec<_>, Error>>()?;
+        let decided = |node: &Node| node.clone().map(&mut |part| self.decided(part, &params));
+        let filter = decided(&self.filter);
+        let masks: Vec<(FieldId, Node)> = self.masks.iter().map(|(field, mask)| (*field, decided(mask))).collect();
+        let masks: Vec<(FieldId, Node)> = masks.into_iter().filter(|(_, mask)| !mask.is_true()).collect();
+        let nodes = [&filter].into_iter().chain(masks.iter().map(|(_, mask)| mask));
+        self.forget_unused(nodes, &mut params);
+        Ok(WatchPlan { prepared: self.clone(), filter, masks, params, members: None })
+    }
+
+    /// What nothing asks for any more must not keep two plans apart.
+    fn forget_unused<'n>(&self, nodes: impl Iterator<Item = &'n Node>, params: &mut [Value]) {
+        let mut used = vec![false; params.len()];
+        nodes.for_each(|node| node.mark_binds(&mut used));
+        if let Some(membership) = &self.membership {
+            membership.filter.mark_binds(&mut used);
+            used[usize::from(membership.limit)] = true;
         }
-        Ok(WatchPlan { prepared: self.clone(), params })
+        for (param, _) in params.iter_mut().zip(used).filter(|(_, used)| !used) {
+            *param = Value::Null;
+        }
+    }
+
+    fn param(&self, source: &Source, context: &Context, values: &[Value]) -> Result<Value, Error> {
+        match source {
+            Source::Claim(claim) => Ok(context.principal.claims.value(*claim).clone()),
+            Source::Request { index, base, list } => {
+                let value = values.get(usize::from(*index)).unwrap_or(&Value::Null);
+                coerce(&self.model, *base, *list, value).map_err(Error::invalid)
+            }
+            Source::PageSize { default, .. } => Ok(Value::Int(i64::from(*default))),
+            Source::PageKey { .. } | Source::Now => Err(Error::internal("a watch with a moment or a page")),
+        }
+    }
+
+    /// A condition on the caller and the filter's values alone becomes what it comes to.
+    fn decided(&self, part: Node, params: &[Value]) -> Node {
+        if part.is_condition() && part.is_made_of(&|_| true) {
+            return Node::Constant(decide(&self.model, &part, params), fourfold_model::Base::Boolean);
+        }
+        part
     }
 }
 
 impl WatchPlan {
-    /// What an event is to this reader.
+    /// The read that tells of what the caller is a member, where the rule asks; to be read in the snapshot from which the watch begins.
+    pub fn membership(&self) -> Option<ReadPlan> {
+        let membership = self.prepared.membership.as_ref()?;
+        Some(ReadPlan { shape: membership.shape.clone(), params: self.params.clone(), token_hash: 0 })
+    }
+
+    /// The same plan with the answer to [`WatchPlan::membership`]. Without it the caller is a member of nothing.
     ///
     /// # Errors
-    /// `internal` for a payload that cannot be read.
-    pub fn judge(&self, event: &Event) -> Result<Verdict, Error> {
+    /// `limit_exceeded` for more memberships than a watch holds.
+    pub fn with_members(mut self, answered: &Answered) -> Result<WatchPlan, Error> {
+        let Some(membership) = &self.prepared.membership else { return Ok(self) };
+        self.members = Some(Arc::new(membership.keys(answered)?));
+        Ok(self)
+    }
+
+    /// The model that it was prepared for.
+    pub fn model(&self) -> &SharedModel {
+        &self.prepared.model
+    }
+
+    /// The entity that is watched.
+    pub fn entity(&self) -> EntityId {
+        self.prepared.entity
+    }
+
+    /// The entities whose events it must be shown: the one that is watched, and the one that tells memberships.
+    pub fn entities(&self) -> Vec<EntityId> {
+        let mut entities = vec![self.prepared.entity];
+        entities.extend(self.prepared.membership.as_ref().map(|membership| membership.entity).filter(|entity| *entity != entities[0]));
+        entities
+    }
+
+    /// What an event is to this reader, from the images of its row.
+    pub fn judge(&self, event: &Event, images: &mut Images) -> Verdict {
+        if self.touches_caller(event, images) {
+            return Verdict::Reset;
+        }
         if event.entity != self.prepared.entity {
-            return Ok(Verdict::Ignore);
+            return Verdict::Ignore;
         }
-        let (before, after) = images(&self.prepared.model, event)?;
-        let saw = before.is_some_and(|row| self.sees(&row));
-        let sees = after.filter(|row| self.sees(row)).map(|row| self.masked(row));
-        Ok(match (saw, sees) {
-            (false, Some(row)) => Verdict::Entered(row),
-            (true, Some(row)) => Verdict::Changed(row),
-            (true, None) => Verdict::Left,
-            (false, None) => Verdict::Ignore,
-        })
+        let saw = self.holds(&self.filter, &mut images.before);
+        let sees = self.holds(&self.filter, &mut images.after);
+        match (saw, sees) {
+            (false, false) => Verdict::Ignore,
+            (true, false) => Verdict::Left,
+            (false, true) => Verdict::Entered(self.hidden(images)),
+            (true, true) => Verdict::Changed(self.hidden(images)),
+        }
     }
 
-    fn sees(&self, row: &Row) -> bool {
-        eval(&self.prepared.model, &self.prepared.filter, row, &self.params, &Alone) == Value::Boolean(true)
+    /// Whether the event changes of what the caller is a member.
+    fn touches_caller(&self, event: &Event, images: &mut Images) -> bool {
+        let Some(membership) = self.prepared.membership.as_ref().filter(|membership| membership.entity == event.entity) else {
+            return false;
+        };
+        let key = |image: &mut images::Image| {
+            self.holds(&membership.filter, image).then(|| image.row().map(|row| row.value(membership.link).clone()))
+        };
+        key(&mut images.before) != key(&mut images.after)
     }
 
-    fn masked(&self, row: Row) -> Row {
-        let mut shown = row.clone();
-        for (field, mask) in &self.prepared.masks {
-            if eval(&self.prepared.model, mask, &row, &self.params, &Alone) != Value::Boolean(true) {
-                shown.set(*field, Value::Null);
-            }
+    /// The fields that this reader may not see in the row after.
+    fn hidden(&self, images: &mut Images) -> Hidden {
+        let masks = self.masks.iter();
+        Hidden::of(masks.filter(|(_, mask)| !self.holds(mask, &mut images.after)).map(|(field, _)| *field).collect())
+    }
+
+    fn holds(&self, node: &Node, image: &mut images::Image) -> bool {
+        if image.row().is_none() {
+            return false;
         }
-        shown
+        let mut members = Members(self.members.as_deref());
+        let rows = std::mem::take(&mut image.0);
+        let mut evaluator = Evaluator { model: &self.prepared.model, params: &self.params, rows, world: &mut members };
+        let held = evaluator.value(node);
+        image.0 = evaluator.rows;
+        matches!(held, Ok(Value::Boolean(true)))
     }
 }
 
-/// The row before and the row after: before is after overlaid with what changed.
-fn images(model: &SharedModel, event: &Event) -> Result<(Option<Row>, Option<Row>), Error> {
-    let entity = model.entity(event.entity);
-    let after = event.after.as_ref().map(|bytes| wire::decode_row(model, entity, bytes)).transpose();
-    let changed = event.changed.as_ref().map(|bytes| wire::decode_changed(model, entity, bytes)).transpose();
-    let (after, changed) = (after.map_err(|_| unreadable())?, changed.map_err(|_| unreadable())?);
-    let before = changed.map(|changed| match &after {
-        None => changed.old,
-        Some(after) => {
-            let mut before = after.clone();
-            for field in &changed.fields {
-                before.set(*field, changed.old.value(*field).clone());
-            }
-            before
-        }
-    });
-    Ok((before, after))
-}
-
-fn unreadable() -> Error {
-    Error::internal("an event's payload is not a message of its entity")
-}
-
-struct Alone;
-
-impl Scan for Alone {
-    fn by_key(&self, _: EntityId, _: &Value) -> Option<Row> {
-        None
+impl PartialEq for WatchPlan {
+    fn eq(&self, other: &WatchPlan) -> bool {
+        Arc::ptr_eq(&self.prepared, &other.prepared)
+            && self.params == other.params
+            && self.members == other.members
+            && self.filter == other.filter
+            && self.masks == other.masks
     }
-    fn rows(&self, _: EntityId) -> Vec<Row> {
-        Vec::new()
+}
+
+impl Eq for WatchPlan {}
+
+impl Hash for WatchPlan {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.prepared).hash(state);
+        self.params.hash(state);
+    }
+}
+
+/// The level of the row that a test of membership stands for: it is never read.
+const MEMBERSHIP: Level = Level::MAX;
+
+/// A world in which nothing is looked up but memberships.
+struct Members<'a>(Option<&'a HashSet<Value>>);
+
+impl World for Members<'_> {
+    type Stop = Box<Never>;
+
+    fn one(evaluator: &mut Evaluator<'_, Self>, one: One<'_>) -> Result<Value, Self::Stop> {
+        Ok(Value::Boolean(evaluator.world.0.is_some_and(|keys| keys.contains(&one.key))))
+    }
+
+    fn exists(_: &mut Evaluator<'_, Self>, _: EntityId, _: Level, _: &Node) -> Result<bool, Self::Stop> {
+        Ok(false)
     }
 }
 
 impl Node {
-    /// Whether it needs no row but its own.
+    /// Whether it needs no row but its own; a test of membership needs none.
     fn is_local(&self) -> bool {
         let mut local = true;
         self.clone().map(&mut |part| {
-            local = local && !matches!(part, Node::One { .. } | Node::Exists { .. });
+            let elsewhere = match &part {
+                Node::One { level, .. } => *level != MEMBERSHIP,
+                Node::Exists { .. } => true,
+                _ => false,
+            };
+            local = local && !elsewhere;
             part
         });
         local
+    }
+
+    fn mark_binds(&self, used: &mut [bool]) {
+        self.clone().map(&mut |part| {
+            let index = match &part {
+                Node::Bind(index, _) | Node::In(_, Set::Bind(index, _)) => Some(*index),
+                _ => None,
+            };
+            if let Some(mark) = index.and_then(|index| used.get_mut(usize::from(index))) {
+                *mark = true;
+            }
+            part
+        });
     }
 }
