@@ -4,18 +4,22 @@ use std::sync::Arc;
 
 use fourfold_model::SharedModel;
 use fourfold_op::{Error, Limits, Operation};
+use fourfold_plan::PreparedWatch;
 use fourfold_store::Store;
 use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
+use crate::feed::{Closing, Feed, WatchKey};
 use crate::idempotent::InFlight;
 use crate::observe::{self, Happened};
 use crate::prepared::Prepared;
 
 /// Prepared operations kept at once, in entries.
 const PREPARED_MAX: usize = 4_096;
+/// Prepared watches, and the reads of their first rows, kept at once, in entries of each.
+const WATCHES_PREPARED_MAX: usize = 1_024;
 
-type PreparedCache = Cache<Arc<Operation>, Arc<Prepared>, UnitWeighter, foldhash::fast::RandomState>;
+type Kept<K, V> = Cache<K, Arc<V>, UnitWeighter, foldhash::fast::RandomState>;
 
 /// One model over one store. On a reload of the model a new engine takes the old one's place over the same store.
 pub struct Engine {
@@ -24,15 +28,28 @@ pub struct Engine {
     pub(crate) generation: u32,
     pub(crate) limits: Limits,
     pub(crate) in_flight: InFlight,
-    prepared: PreparedCache,
+    pub(crate) feed: Arc<Feed>,
+    prepared: Kept<Arc<Operation>, Prepared>,
+    pub(crate) watches: Kept<WatchKey, PreparedWatch>,
+    /// The reads of the rows with which watches begin: they have limits of their own.
+    pub(crate) initials: Kept<Arc<Operation>, Prepared>,
 }
 
 impl Engine {
     /// An engine for a model (of this generation, counted by the store's migrations) over a store that is migrated to it.
     pub fn new(store: Arc<dyn Store>, model: SharedModel, generation: u32, limits: Limits) -> Arc<Engine> {
-        let hasher = foldhash::fast::RandomState::default();
-        let prepared = Cache::with(PREPARED_MAX, PREPARED_MAX as u64, UnitWeighter, hasher, DefaultLifecycle::default());
-        Arc::new(Engine { store, model, generation, limits, in_flight: InFlight::default(), prepared })
+        let feed = Feed::new(store.clone(), model.clone(), generation, limits.clone());
+        Arc::new(Engine {
+            store,
+            model,
+            generation,
+            limits,
+            in_flight: InFlight::default(),
+            feed,
+            prepared: kept(PREPARED_MAX),
+            watches: kept(WATCHES_PREPARED_MAX),
+            initials: kept(WATCHES_PREPARED_MAX),
+        })
     }
 
     /// The model that is served.
@@ -64,4 +81,15 @@ impl Engine {
         observe::note(&Happened::Prepared { cached: self.prepared.len() });
         Ok(prepared)
     }
+}
+
+impl Drop for Engine {
+    /// Who still watches is told that this engine's rules are no longer in force.
+    fn drop(&mut self) {
+        self.feed.close(Closing::Replaced);
+    }
+}
+
+fn kept<K: Eq + std::hash::Hash, V>(most: usize) -> Kept<K, V> {
+    Cache::with(most, most as u64, UnitWeighter, foldhash::fast::RandomState::default(), DefaultLifecycle::default())
 }

@@ -2,13 +2,13 @@
 //!
 //! It knows no protocol and no concrete store. Every request takes the same way: an operation is prepared (or found prepared),
 //! bound to its caller and values, read or committed, and comes back as an [`Outcome`](fourfold_op::Outcome). Read [`execute`]
-//! first, then [`idempotent`](mod@idempotent) and [`ingest`](mod@ingest).
+//! first, then [`idempotent`](mod@idempotent) and [`ingest`](mod@ingest). Who watches is told of commits by the [`feed`].
 //!
-//! Watching, channels and actions are later work: `feed/`, `channel/` and `action/` will stand beside these files, over
-//! `Store::events` and `Store::head`.
+//! Channels and actions are later work: `channel/` and `action/` will stand beside these files.
 
 mod engine;
 pub mod execute;
+pub mod feed;
 pub mod idempotent;
 pub mod ingest;
 pub mod observe;
@@ -16,5 +16,6 @@ mod prepared;
 
 pub use engine::Engine;
 pub use execute::{Executed, Timing};
+pub use feed::{Closing, Delivery, EncodingKey, End, FeedFigures, Initial, Subscription};
 pub use ingest::IngestRow;
 pub use prepared::Prepared;

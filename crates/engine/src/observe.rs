@@ -55,6 +55,20 @@ pub enum Happened<'a> {
         /// Commits.
         commits: usize,
     },
+    /// A watch began.
+    WatchBegan {
+        /// The request's id.
+        request: &'a str,
+        /// Watches there are now.
+        watches: usize,
+    },
+    /// The log could not be read for those who watch; unless it no longer goes back far enough, it is tried again.
+    FeedStopped {
+        /// Why.
+        code: ErrorCode,
+        /// Why, for the log alone.
+        private: Option<&'a str>,
+    },
 }
 
 /// Writes it to the log.
@@ -71,6 +85,10 @@ pub fn note(happened: &Happened<'_>) {
         }
         Happened::Ingested { request, written, refused, commits } => {
             tracing::debug!(event = "ingested", request, written, refused, commits);
+        }
+        Happened::WatchBegan { request, watches } => tracing::debug!(event = "watch_began", request, watches),
+        Happened::FeedStopped { code, private } => {
+            tracing::warn!(event = "feed_stopped", code = code.name(), private = private.unwrap_or(""));
         }
     }
 }

@@ -1,0 +1,130 @@
+//! What a watch is told, and how it ends.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fourfold_model::{Row, Value};
+use fourfold_op::{Cursor, Epoch, WatchChange};
+use fourfold_plan::{Hidden, Verdict};
+
+use super::logged::Shared;
+
+/// One thing that a watch is told.
+#[derive(Clone)]
+pub struct Delivery {
+    /// From where to go on after it: in the middle of a commit too.
+    pub cursor: Cursor,
+    /// What it is.
+    pub change: WatchChange,
+    /// The row's key; null for a bookmark.
+    pub key: Value,
+    /// The row's revision; none for `left` and bookmarks.
+    pub revision: Option<u64>,
+    /// When it was committed: microseconds since 1970, UTC; 0 for a bookmark.
+    pub at: i64,
+    /// The row, by field, as the caller may see it: what is masked is null. None for `left` and bookmarks.
+    pub item: Option<Arc<Row>>,
+    /// Whether nothing more of its commit follows for this watch.
+    pub commit_last: bool,
+    shared: Option<Item>,
+}
+
+/// What the bytes of a delivery depend on, beside the event, the change and the mask.
+///
+/// The revision, the moment, the key and the cursor are the event's own, so they may be among the bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EncodingKey {
+    /// The form: `sse`, `graphql`, `grpc`, …
+    pub format: &'static str,
+    /// What is shown and under which names: any text that is equal for equal projections, and for no others.
+    pub shape: Arc<str>,
+}
+
+/// How a watch ends. With a cursor the same watch can go on from there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The server ends.
+    Bye(Cursor),
+    /// Its reader was too slow: more waited for it than the limits allow.
+    Slow(Cursor),
+    /// The log no longer goes back to where the watch is: `cursor_expired`.
+    Expired,
+    /// The credential has ended.
+    CredentialEnded(Cursor),
+    /// The caller's rights or the model have changed: list again. The cursor says up to where what was told held; a watch from there is reset again.
+    Reset(Cursor),
+}
+
+/// A judged event in a queue.
+#[derive(Clone)]
+pub(super) struct Item {
+    pub shared: Arc<Shared>,
+    pub change: WatchChange,
+    pub hidden: Hidden,
+    /// Whether it is the last of its commit for its watch.
+    pub last: bool,
+}
+
+impl Delivery {
+    /// The bytes of this delivery for a key: made for the first of all watches that show the same, then shared.
+    pub fn encoded(&self, key: &EncodingKey, make: impl FnOnce() -> Bytes) -> Bytes {
+        match &self.shared {
+            Some(item) => item.shared.encoded(key, self.change, &item.hidden, make),
+            None => make(),
+        }
+    }
+
+    pub(super) fn of(item: Item, epoch: &Epoch) -> Delivery {
+        let event = &item.shared.logged.event;
+        let left = item.change == WatchChange::Left;
+        Delivery {
+            cursor: Cursor { epoch: epoch.clone(), after: event.position.0.get(), skip: None },
+            change: item.change,
+            key: event.key.clone(),
+            revision: (!left).then_some(event.revision),
+            at: event.at,
+            item: if left { None } else { item.shared.row(&item.hidden) },
+            commit_last: item.last,
+            shared: Some(item),
+        }
+    }
+
+    pub(super) fn bookmark(cursor: Cursor) -> Delivery {
+        let change = WatchChange::Bookmark;
+        Delivery { cursor, change, key: Value::Null, revision: None, at: 0, item: None, commit_last: true, shared: None }
+    }
+}
+
+impl Item {
+    /// What a verdict comes to; `None` for one that tells nothing.
+    pub fn of(shared: &Arc<Shared>, verdict: Verdict) -> Option<Item> {
+        let (change, hidden) = match verdict {
+            Verdict::Entered(hidden) => (WatchChange::Entered, hidden),
+            Verdict::Changed(hidden) => (WatchChange::Changed, hidden),
+            Verdict::Left => (WatchChange::Left, Hidden::default()),
+            Verdict::Ignore | Verdict::Reset => return None,
+        };
+        Some(Item { shared: shared.clone(), change, hidden, last: false })
+    }
+
+    pub fn position(&self) -> u64 {
+        self.shared.logged.position()
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.shared.logged.bytes()
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("cursor", &self.cursor.to_string())
+            .field("change", &self.change)
+            .field("key", &self.key)
+            .field("revision", &self.revision)
+            .field("commit_last", &self.commit_last)
+            .finish_non_exhaustive()
+    }
+}
