@@ -52,7 +52,8 @@ impl Log<'_> {
                 break;
             }
         }
-        Ok(Tail { events, through: Cursor { epoch: self.epoch.clone(), after: through, skip: None } })
+        let through = Cursor { epoch: self.epoch.clone(), after: through, skip: None };
+        Ok(Tail { events, through, model: self.model.fingerprint })
     }
 
     fn check(&self, after: &Cursor) -> Result<(), Error> {

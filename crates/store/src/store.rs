@@ -197,6 +197,8 @@ pub struct Tail {
     pub events: Vec<Event>,
     /// How far the log was read.
     pub through: Cursor,
+    /// The fingerprint of the model whose ids the events bear: the store's, which a migration may just have changed.
+    pub model: u64,
 }
 
 /// The ends of the log.

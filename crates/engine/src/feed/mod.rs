@@ -47,7 +47,8 @@ use tail::Tailing;
 pub enum Closing {
     /// The server ends: every watch ends with [`End::Bye`] and can go on elsewhere.
     Drain,
-    /// Another engine takes this one's place, with other rules: every watch ends with [`End::Reset`].
+    /// Another engine takes this one's place, with other rules: every watch ends with [`End::Reset`]. So it is too when the store was
+    /// migrated to another model.
     Replaced,
 }
 

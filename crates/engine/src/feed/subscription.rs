@@ -200,6 +200,7 @@ impl Subscription {
 
     async fn read_page(&mut self) -> Result<(), End> {
         match self.read_log().await {
+            Some(Ok(tail)) if tail.model != self.seat.feed.model.fingerprint => self.seat.queue.end(Why::Reset),
             Some(Ok(tail)) => self.take_page(tail.events.into_iter().map(Logged::new).collect(), tail.through.after),
             Some(Err(error)) if error.code == ErrorCode::CursorExpired => return Err(self.end(End::Expired)),
             // It may be back in a moment; what ends the watch wakes it before.

@@ -8,12 +8,12 @@ use fourfold_op::{Cursor, Epoch, ErrorCode, Event};
 use fourfold_store::{Budget, Entities, StoreError};
 use tokio::task::AbortHandle;
 
-use super::Feed;
 use super::group::Commit;
 use super::index::Found;
 use super::logged::Logged;
 use super::queue::Why;
 use super::ring::Ring;
+use super::{Closing, Feed};
 use crate::observe::{self, Happened};
 
 /// How much of the log is read at once.
@@ -67,6 +67,8 @@ impl Tail {
             let head = feed.store.head(Some(after.after)).await;
             feed.head.store(head.position, Ordering::Release);
             match feed.store.events(&after, &Entities::All, READ).await {
+                // Its ids mean something else than this engine's, and so do its rules.
+                Ok(tail) if tail.model != feed.model.fingerprint => return feed.close(Closing::Replaced),
                 Ok(tail) if tail.through.after > after.after => {
                     self.take(tail.events, tail.through.after).await;
                     after = tail.through;

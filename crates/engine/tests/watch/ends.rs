@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fourfold_engine::{Closing, End, Engine};
-use fourfold_model::Value;
-use fourfold_op::{Error, ErrorCode, Limits, Start, Watch};
+use fourfold_model::{EntityId, Lock, SharedModel, Value};
+use fourfold_op::{Answer, Error, ErrorCode, Limits, Operand, Operation, Start, Watch, Write, WriteKind};
 use fourfold_store::Store;
 use fourfold_store::fault::{Fault, FaultyStore};
 
@@ -146,6 +146,43 @@ async fn an_engine_that_goes_resets_its_watches() {
     assert_eq!(Arc::strong_count(&engine), 1, "a watch does not keep its engine");
     drop(engine);
     assert_eq!(end(&mut watch).await, End::Reset(start));
+}
+
+/// The same model with an entity more, before all others: every id means another entity.
+fn shifted() -> SharedModel {
+    let text = include_str!("talk.fourfold");
+    let first = fourfold_model::load(text, &Lock::default()).unwrap();
+    let more = "entity First {\n  id Uuid @key @default(uuid7())\n  @@allow(read, true)\n}\n\nentity Note {";
+    let text = text.replace("entity Note {", more);
+    Arc::new(fourfold_model::load(&text, &first.lock).unwrap().model)
+}
+
+#[tokio::test]
+async fn a_store_that_is_migrated_resets() {
+    for world in [World::memory().await, World::sqlite().await] {
+        let start = world.start().await;
+        world.one(note(1, "a")).await;
+        let mut live = world.watch(&ann(), NOTE, "", Start::Now).await;
+        let mut late = world.watch(&ann(), NOTE, "", Start::After(start.clone())).await;
+        attach(&mut live).await;
+        let here = live.cursor().clone();
+        let model = shifted();
+        let migration = world.store.migration(&model).await.unwrap();
+        world.store.migrate(&model, migration).await.unwrap();
+        assert_eq!(end(&mut late).await, End::Reset(start));
+        let create = Write {
+            entity: EntityId(1),
+            kind: WriteKind::Create,
+            key: None,
+            set: vec![(TITLE, Operand(0))],
+            if_revision: None,
+            answer: Answer::Key,
+        };
+        let served: Arc<dyn Store> = world.store.clone();
+        let next = Engine::new(served, model, 1, limits());
+        next.execute(&ann(), &Operation::Write(vec![create]), &[Value::text("b")]).await.unwrap();
+        assert_eq!(end(&mut live).await, End::Reset(here));
+    }
 }
 
 #[tokio::test]

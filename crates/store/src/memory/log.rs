@@ -21,7 +21,8 @@ pub(super) fn events(state: &State, epoch: &Epoch, after: &Cursor, of: &Entities
         events.extend(wanted);
         through += commit.len();
     }
-    Ok(Tail { events, through: Cursor { epoch: epoch.clone(), after: through as u64, skip: None } })
+    let model = state.model.as_ref().map_or(0, |model| model.fingerprint);
+    Ok(Tail { events, through: Cursor { epoch: epoch.clone(), after: through as u64, skip: None }, model })
 }
 
 /// Where a cursor points to in the log.
