@@ -5,6 +5,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fourfold_engine::FeedFigures;
+use fourfold_store::Head;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -48,6 +50,8 @@ pub struct Metrics {
     connections: Gauge<u64, AtomicU64>,
     log_head: Gauge<u64, AtomicU64>,
     log_floor: Gauge<u64, AtomicU64>,
+    watches: Gauge<u64, AtomicU64>,
+    feed_lag: Gauge<u64, AtomicU64>,
 }
 
 impl Metrics {
@@ -57,12 +61,15 @@ impl Metrics {
         let requests = Family::default();
         let seconds = Family::new_with_constructor(buckets as fn() -> Histogram);
         let (connections, log_head, log_floor) = (Gauge::default(), Gauge::default(), Gauge::default());
+        let (watches, feed_lag) = (Gauge::default(), Gauge::default());
         registry.register("requests", "Requests answered", requests.clone());
         registry.register_with_unit("request", "Time until the head of the answer", Unit::Seconds, seconds.clone());
         registry.register("connections", "Connections open now", connections.clone());
         registry.register("log_head_position", "The last event's position", log_head.clone());
         registry.register("log_floor_position", "Cursors below this are too old", log_floor.clone());
-        Arc::new(Metrics { known: RwLock::default(), registry, requests, seconds, connections, log_head, log_floor })
+        registry.register("watch_count", "Watches now", watches.clone());
+        registry.register("feed_lag_positions", "Events committed and not yet handed on to watches", feed_lag.clone());
+        Arc::new(Metrics { known: RwLock::default(), registry, requests, seconds, connections, log_head, log_floor, watches, feed_lag })
     }
 
     /// Counts one request.
@@ -87,10 +94,13 @@ impl Metrics {
     }
 
     /// Notes the state of the server, before it is shown.
-    pub fn note(&self, connections: usize, log_head: u64, log_floor: u64) {
-        self.connections.inner().store(connections as u64, Ordering::Relaxed);
-        self.log_head.inner().store(log_head, Ordering::Relaxed);
-        self.log_floor.inner().store(log_floor, Ordering::Relaxed);
+    pub fn note(&self, connections: usize, log: &Head, feed: &FeedFigures) {
+        let put = |gauge: &Gauge<u64, AtomicU64>, value| gauge.inner().store(value, Ordering::Relaxed);
+        put(&self.connections, connections as u64);
+        put(&self.log_head, log.position);
+        put(&self.log_floor, log.floor);
+        put(&self.watches, feed.watch_count as u64);
+        put(&self.feed_lag, feed.feed_lag_positions);
     }
 
     /// All of them, in the text form of OpenMetrics.
@@ -165,7 +175,8 @@ mod tests {
     fn metrics_have_the_names_of_the_documentation() {
         let metrics = Metrics::new();
         metrics.request(RequestLabels { api: "rest", operation: "get", code: "ok" }, 0.000_2);
-        metrics.note(3, 9, 1);
+        let log = Head { epoch: fourfold_op::Epoch("e".into()), position: 9, floor: 1 };
+        metrics.note(3, &log, &FeedFigures { watch_count: 4, feed_lag_positions: 5, ..FeedFigures::default() });
         let text = metrics.text();
         for line in [
             "fourfold_requests_total{api=\"rest\",operation=\"get\",code=\"ok\"} 1",
@@ -173,6 +184,8 @@ mod tests {
             "fourfold_connections 3",
             "fourfold_log_head_position 9",
             "fourfold_log_floor_position 1",
+            "fourfold_watch_count 4",
+            "fourfold_feed_lag_positions 5",
         ] {
             assert!(text.contains(line), "{line} is not in {text}");
         }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fourfold_engine::Closing;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -71,6 +72,7 @@ impl Running {
         // Nobody listens when accepting has ended already.
         let _ = self.stop.send(true);
         let _ = self.accepting.await;
+        self.stack.faces().engine().close_watches(Closing::Drain);
         let seats = self.edge.seats();
         seats.drain();
         let begun = Instant::now();
@@ -112,8 +114,9 @@ async fn start_admin(
         move || {
             let (metrics, stack, connections) = (Arc::clone(&metrics), Arc::clone(&stack), edge.seats().count());
             async move {
-                let head = stack.faces().engine().store().head(None).await;
-                metrics.note(connections, head.position, head.floor);
+                let faces = stack.faces();
+                let head = faces.engine().store().head(None).await;
+                metrics.note(connections, &head, &faces.engine().feed_figures());
             }
         }
     };

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use fourfold_engine::Closing;
 use fourfold_op::error::CODES;
 use fourfold_op::{Authenticate, Context, Deadline, Error, ErrorCode, IdempotencyKey, Principal, RequestId};
 use futures_util::FutureExt;
@@ -66,9 +67,9 @@ impl Stack {
         Arc::new(Stack { settings, faces: ArcSwap::new(faces), ready: AtomicBool::new(true), ids: Ids::new(), log, metrics })
     }
 
-    /// Puts another model's faces in place; requests that have begun end with those they began with.
+    /// Puts another model's faces in place; requests that have begun end with those they began with, watches are reset.
     pub fn replace(&self, faces: Arc<Faces>) {
-        self.faces.store(faces);
+        self.faces.swap(faces).engine().close_watches(Closing::Replaced);
     }
 
     /// The faces of the model that is served now.
