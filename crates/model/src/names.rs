@@ -1,5 +1,30 @@
 //! Names: plurals, the cases of each contract, and the nearest name for "did you mean".
 
+/// Types of the GraphQL contract that each entity brings, by what follows its name.
+pub const GRAPHQL_SUFFIXES: [&str; 19] = [
+    "Connection",
+    "Edge",
+    "Payload",
+    "Change",
+    "Where",
+    "ListWhere",
+    "OrderBy",
+    "CreateInput",
+    "UpdateInput",
+    "UpsertInput",
+    "Aggregate",
+    "GroupKeys",
+    "CountDistinct",
+    "Sum",
+    "Average",
+    "Min",
+    "Max",
+    "GroupBy",
+    "GroupField",
+];
+/// First parts of REST paths that are no plurals.
+pub const RESERVED_PLURALS: [&str; 4] = ["batch", "actions", "channels", "tickets"];
+
 /// Singular and plural of the words that the rules below get wrong.
 const IRREGULAR: [(&str, &str); 40] = [
     ("person", "people"),

@@ -167,9 +167,7 @@ impl Compiler<'_> {
             ExprKind::Call(function, arguments) => Ok(Node::Call(*function, self.nodes(arguments, frame)?)),
             ExprKind::Quantified(quantifier, over, body) => self.quantified(*quantifier, over, body, frame),
             ExprKind::List(_) => Err(Error::invalid("a list with fields in it stands only on the right side of `in`")),
-            ExprKind::Argument(_) | ExprKind::Fold(_) => {
-                Err(Error::internal("an expression that has no place in a statement"))
-            }
+            ExprKind::Argument(_) | ExprKind::Fold(_) => Err(Error::internal("an expression that has no place in a statement")),
         }
     }
 

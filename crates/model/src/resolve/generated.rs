@@ -7,39 +7,14 @@ use smol_str::SmolStr;
 use super::Resolver;
 use crate::ast::Span;
 use crate::model::*;
-use crate::names::{camel, screaming_snake, snake};
+use crate::names::{GRAPHQL_SUFFIXES, RESERVED_PLURALS, camel, screaming_snake, snake};
 
-/// Types of the GraphQL contract that each entity brings, by what follows its name.
-const GRAPHQL_SUFFIXES: [&str; 20] = [
-    "",
-    "Connection",
-    "Edge",
-    "Payload",
-    "Change",
-    "Where",
-    "ListWhere",
-    "OrderBy",
-    "CreateInput",
-    "UpdateInput",
-    "UpsertInput",
-    "Aggregate",
-    "GroupKeys",
-    "CountDistinct",
-    "Sum",
-    "Average",
-    "Min",
-    "Max",
-    "GroupBy",
-    "GroupField",
-];
 /// Scalars of the GraphQL contract; each has filters of its own.
 const GRAPHQL_SCALARS: [&str; 13] =
     ["String", "Boolean", "Int", "BigInt", "Float", "Decimal", "DateTime", "Date", "UUID", "Bytes", "JSON", "ID", "Revision"];
 /// Methods of an entity's gRPC service that speak of one row, and of many.
 const GRPC_ONE: [&str; 5] = ["Get", "Create", "Update", "Upsert", "Delete"];
 const GRPC_MANY: [&str; 5] = ["List", "Aggregate", "BatchGet", "Watch", "Ingest"];
-/// First parts of REST paths that are no plurals.
-const RESERVED_PLURALS: [&str; 4] = ["batch", "actions", "channels", "tickets"];
 
 /// One space of names: within it each may stand once.
 #[derive(Default)]
@@ -112,17 +87,18 @@ impl Resolver<'_> {
         space.owners.insert("OrderDirection".to_owned(), "the direction of an order".to_owned());
         for (name, suffixes) in self.declared_types() {
             let span = self.span_of(&name, "");
-            for suffix in suffixes {
+            for suffix in [""].iter().chain(suffixes) {
                 let owner = if suffix.is_empty() { format!("`{name}`") } else { format!("`{name}`'s `{suffix}`") };
                 self.take(&mut space, format!("{name}{suffix}"), owner, "GraphQL", &span);
             }
         }
     }
 
+    /// Each declared type, and what follows its name in the types that it brings along.
     fn declared_types(&self) -> Vec<(SmolStr, &'static [&'static str])> {
         let entities = self.model.entities.iter().map(|of| (of.name.clone(), GRAPHQL_SUFFIXES.as_slice()));
-        let owned = self.model.owned.iter().map(|of| (of.name.clone(), ["", "Input", "Where", "ListWhere"].as_slice()));
-        let enums = self.model.enums.iter().map(|of| (of.name.clone(), ["", "Filter", "ListFilter"].as_slice()));
+        let owned = self.model.owned.iter().map(|of| (of.name.clone(), ["Input", "Where", "ListWhere"].as_slice()));
+        let enums = self.model.enums.iter().map(|of| (of.name.clone(), ["Filter", "ListFilter"].as_slice()));
         enums.chain(owned).chain(entities).collect()
     }
 

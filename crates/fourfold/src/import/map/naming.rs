@@ -35,33 +35,10 @@ const TYPES: [&str; 26] = [
     "Action",
     "Channel",
 ];
-/// What contracts make of one type's name.
-const SUFFIXES: [&str; 21] = [
-    "Connection",
-    "Edge",
-    "Payload",
-    "Change",
-    "Where",
-    "ListWhere",
-    "OrderBy",
-    "CreateInput",
-    "UpdateInput",
-    "UpsertInput",
-    "Aggregate",
-    "GroupKeys",
-    "CountDistinct",
-    "Sum",
-    "Average",
-    "Min",
-    "Max",
-    "GroupBy",
-    "GroupField",
-    "Service",
-    "List",
-];
+/// What protobuf makes of one type's name; GraphQL's are in `names`.
+const PROTOBUF_SUFFIXES: [&str; 2] = ["Service", "List"];
 /// What GraphQL makes of a scalar's.
 const SCALAR_SUFFIXES: [&str; 2] = ["Filter", "ListFilter"];
-const PLURALS: [&str; 4] = ["batch", "actions", "channels", "tickets"];
 const FIELDS: [&str; 11] = ["old", "new", "caller", "channel", "in", "true", "false", "null", "id", "revision", "cursor"];
 
 /// A type's name, and its plural where the rules do not make one that is free.
@@ -90,14 +67,14 @@ pub fn types<'a>(tables: impl Iterator<Item = &'a str>) -> Vec<TypeName> {
 fn is_made(name: &str, wanted: &[String]) -> bool {
     let of = |suffix: &str, known: &dyn Fn(&str) -> bool| name.strip_suffix(suffix).is_some_and(known);
     TYPES.contains(&name)
-        || SUFFIXES.iter().any(|suffix| of(suffix, &|stem| wanted.iter().any(|one| one == stem)))
+        || names::GRAPHQL_SUFFIXES.iter().chain(&PROTOBUF_SUFFIXES).any(|suffix| of(suffix, &|stem| wanted.iter().any(|one| one == stem)))
         || SCALAR_SUFFIXES.iter().any(|suffix| of(suffix, &|stem| TYPES.contains(&stem)))
 }
 
 fn with_plural(name: String, words: &mut BTreeSet<String>) -> TypeName {
     let one = names::snake(&name);
     let made = names::plural(&one);
-    let is_free = |plural: &str| !words.contains(plural) && !PLURALS.contains(&plural);
+    let is_free = |plural: &str| !words.contains(plural) && !names::RESERVED_PLURALS.contains(&plural);
     let plural = if is_free(&made) { made.clone() } else { first_free(&format!("{one}_rows"), "_", is_free) };
     words.insert(plural.clone());
     TypeName { name, plural: Some(plural).filter(|plural| *plural != made) }
