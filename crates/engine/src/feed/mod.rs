@@ -10,7 +10,7 @@
 //! a commit into the ring, so that each commit comes to it by exactly one of the two ways. Pushing into a queue never waits:
 //! a reader that lets its queue overflow is ended with the cursor from which it can go on.
 //!
-//! Read [`Subscription`], then [`tail`], then [`index`].
+//! Read [`Subscription`], then `tail.rs`, then `index.rs`.
 
 mod delivery;
 mod group;

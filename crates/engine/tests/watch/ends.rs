@@ -54,7 +54,7 @@ async fn a_watch_ends_with_its_credential() {
     let world = World::memory().await;
     let asked = Watch { expires_at_us: in_us(60_000_000), ..world.asked(NOTE, "", Start::Now) };
     let mut lasting = world.engine.watch(&ann(), &asked, &[]).await.unwrap();
-    let asked = Watch { expires_at_us: in_us(100_000), ..asked };
+    let asked = Watch { expires_at_us: in_us(500_000), ..asked };
     let mut short = world.engine.watch(&ann(), &asked, &[]).await.unwrap();
     let head = world.one(note(1, "a")).await;
     assert_eq!(end(&mut short).await, End::CredentialEnded(head.clone()));
@@ -73,11 +73,12 @@ async fn a_watch_ends_with_its_credential() {
 #[tokio::test]
 async fn what_waits_is_not_told_when_the_credential_has_ended() {
     let world = World::memory().await;
-    let asked = Watch { expires_at_us: in_us(50_000), ..world.asked(NOTE, "", Start::Now) };
+    let asked = Watch { expires_at_us: in_us(500_000), ..world.asked(NOTE, "", Start::Now) };
     let mut watch = world.engine.watch(&ann(), &asked, &[]).await.unwrap();
     let start = watch.cursor().clone();
     world.one(note(1, "a")).await;
-    tokio::time::timeout(Duration::from_millis(200), std::future::pending::<()>()).await.unwrap_err();
+    let ended = tokio::time::Instant::now() + Duration::from_millis(500);
+    tokio::time::timeout_at(ended, std::future::pending::<()>()).await.unwrap_err();
     assert_eq!(watch.next().await.unwrap_err(), End::CredentialEnded(start));
 }
 

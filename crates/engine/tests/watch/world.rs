@@ -1,5 +1,6 @@
 //! An engine over a store with the model of notes and rooms, and the words to ask it things in.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -45,6 +46,17 @@ pub struct World {
     pub engine: Arc<Engine>,
     pub store: Arc<dyn Maintain>,
     pub model: SharedModel,
+    /// Where its files are; they go with the last who knows of them.
+    pub _folder: Option<Arc<Folder>>,
+}
+
+pub struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left of a test is no fault of what it tests.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// One write.
@@ -94,7 +106,7 @@ impl World {
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let store = SqliteStore::open(Files::in_folder(&folder)).unwrap();
-        World::over(store, limits()).await
+        World { _folder: Some(Arc::new(Folder(folder))), ..World::over(store, limits()).await }
     }
 
     pub async fn over(store: Arc<dyn Maintain>, limits: Limits) -> World {
@@ -105,7 +117,7 @@ impl World {
         let migration = store.migration(&model).await.unwrap();
         store.migrate(&model, migration).await.unwrap();
         let served: Arc<dyn Store> = store.clone();
-        World { engine: Engine::new(served, model.clone(), 1, limits), store, model }
+        World { engine: Engine::new(served, model.clone(), 1, limits), store, model, _folder: None }
     }
 
     /// Commits some writes as one; the cursor after it.
