@@ -13,6 +13,7 @@ mod render;
 mod route;
 mod schema;
 mod serve;
+mod watch;
 mod write;
 
 pub use body::Body;

@@ -92,8 +92,16 @@ pub(crate) fn minimal(headers: &HeaderMap) -> bool {
     preferences.map(str::trim).any(|preference| preference.eq_ignore_ascii_case("return=minimal"))
 }
 
-/// Refuses a reader who does not take JSON.
-pub(crate) fn accepts_json(headers: &HeaderMap) -> Result<(), Refusal> {
+/// What a reader takes, of what is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accepted {
+    Json,
+    /// `text/event-stream`
+    Events,
+}
+
+/// The first that a reader takes: JSON, or events where there are any.
+pub(crate) fn accepted(headers: &HeaderMap, events: bool) -> Result<Accepted, Refusal> {
     let mut ranges = headers
         .get_all(ACCEPT)
         .iter()
@@ -102,7 +110,7 @@ pub(crate) fn accepts_json(headers: &HeaderMap) -> Result<(), Refusal> {
         .filter(|range| !range.trim().is_empty())
         .peekable();
     if ranges.peek().is_none() {
-        return Ok(());
+        return Ok(Accepted::Json);
     }
     let mut later = None;
     for range in ranges {
@@ -111,12 +119,16 @@ pub(crate) fn accepts_json(headers: &HeaderMap) -> Result<(), Refusal> {
         let refused =
             parts.any(|part| matches!(part.to_ascii_lowercase().replace(' ', "").as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
         match media.as_str() {
-            "*/*" | "application/*" | "application/json" if !refused => return Ok(()),
+            "*/*" | "application/*" | "application/json" if !refused => return Ok(Accepted::Json),
+            "text/event-stream" if events && !refused => return Ok(Accepted::Events),
             "text/event-stream" | "application/x-ndjson" => later = Some(media),
             _ => {}
         }
     }
     Err(Refusal::not_acceptable(match later {
+        Some(media) if media == "text/event-stream" => {
+            "`text/event-stream` is served for GET of a list alone; expected `application/json`".to_owned()
+        }
         Some(media) => format!("`{media}` is not served yet; expected `application/json`"),
         None => "what is accepted is not served; expected `application/json`".to_owned(),
     }))
@@ -190,7 +202,15 @@ mod tests {
             ("application/json;q=0", false),
             ("text/event-stream", false),
         ] {
-            assert_eq!(accepts_json(&with("accept", text)).is_ok(), fine, "{text}");
+            assert_eq!(accepted(&with("accept", text), false).is_ok(), fine, "{text}");
+        }
+        for (text, expected) in [
+            ("text/event-stream", Accepted::Events),
+            ("text/event-stream, */*", Accepted::Events),
+            ("application/json, text/event-stream", Accepted::Json),
+            ("text/event-stream;q=0, */*", Accepted::Json),
+        ] {
+            assert_eq!(accepted(&with("accept", text), true).unwrap(), expected, "{text}");
         }
     }
 

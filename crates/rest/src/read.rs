@@ -97,7 +97,7 @@ impl Exchange<'_> {
     }
 }
 
-fn rows(asked: &Asked) -> Result<std::sync::Arc<fourfold_op::render::RowShape>, Refusal> {
+pub(crate) fn rows(asked: &Asked) -> Result<std::sync::Arc<fourfold_op::render::RowShape>, Refusal> {
     match &asked.shape {
         Shape::Rows(shape) => Ok(shape.clone()),
         _ => Err(unexpected()),

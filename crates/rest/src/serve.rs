@@ -12,7 +12,7 @@ use http_body::Body as _;
 
 use crate::body::{Body, empty};
 use crate::error::Refusal;
-use crate::parse::accepts_json;
+use crate::parse::{Accepted, accepted};
 use crate::render::{Steps, bare};
 use crate::route::{Resource, Route, Routes};
 
@@ -90,8 +90,10 @@ impl<'a> Exchange<'a> {
         if !allow.split(", ").any(|method| method == head.method.as_str()) {
             return Err(Refusal::method(&head.method, allow));
         }
-        accepts_json(&head.headers)?;
+        let watchable = matches!((&route, head.method.as_str()), (Route::Collection(_), "GET" | "HEAD"));
+        let accepted = accepted(&head.headers, watchable)?;
         match (route, head.method.as_str()) {
+            (Route::Collection(resource), "GET" | "HEAD") if accepted == Accepted::Events => self.watch(resource).await,
             (Route::Collection(resource), "GET" | "HEAD") => self.list(resource).await,
             (Route::Aggregate(resource), _) => self.aggregate(resource).await,
             (Route::Row(resource, key), "GET" | "HEAD") => self.get(resource, &key).await,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use fourfold_engine::Closing;
 use fourfold_op::error::CODES;
-use fourfold_op::{Authenticate, Context, Deadline, Error, ErrorCode, IdempotencyKey, Principal, RequestId};
+use fourfold_op::{Authenticate, Authenticated, Context, Deadline, Error, ErrorCode, IdempotencyKey, Principal, RequestId};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
@@ -166,10 +166,11 @@ impl Asked<'_> {
             Ok(Some(answer)) => return (answer, None),
             Err(error) => return (self.refuse(&error), None),
         }
-        let who = match self.authenticated(request.headers()) {
-            Ok(who) => who,
+        let caller = match self.authenticated(request.headers()) {
+            Ok(caller) => caller,
             Err(error) => return (self.refuse(&error), None),
         };
+        let who = Arc::clone(&caller.principal);
         let body = match self.body_limits(request.headers()) {
             Ok(body) => body,
             Err(error) => return (self.refuse(&error), Some(who)),
@@ -186,6 +187,8 @@ impl Asked<'_> {
         };
         let mut request = request.map(|incoming| limited(incoming, body));
         gzip::untag(request.headers_mut());
+        // A watch ends with the credential that it was asked with.
+        request.extensions_mut().insert(caller);
         let answer = match self.route.api {
             Api::Rest => self.faces.rest.serve(context, request).await,
             Api::GraphQl => self.faces.graphql.serve(context, request).await,
@@ -214,13 +217,12 @@ impl Asked<'_> {
         Ok(settings.origins.preflight(request))
     }
 
-    fn authenticated(&self, headers: &HeaderMap) -> Result<Arc<Principal>, Error> {
+    fn authenticated(&self, headers: &HeaderMap) -> Result<Authenticated, Error> {
         // These say who asks inside their protocol, or do not ask at all.
         if self.route.api == Api::WebSocket || self.route.open {
-            return Ok(self.faces.nobody());
+            return Ok(Authenticated { principal: self.faces.nobody(), expires_at: None });
         }
-        let token = bearer(headers)?;
-        self.faces.auth.authenticate(token).map(|who| who.principal)
+        self.faces.auth.authenticate(bearer(headers)?)
     }
 
     fn body_limits(&self, headers: &HeaderMap) -> Result<BodyLimits, Error> {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{object, reference};
 
 /// Each status with a problem, and when it comes.
-const PROBLEMS: [(u16, &str); 18] = [
+const PROBLEMS: [(u16, &str); 19] = [
     (400, "The request is not valid; each wrong place is named."),
     (401, "No valid credential."),
     (403, "The model's rules do not allow it."),
@@ -13,6 +13,7 @@ const PROBLEMS: [(u16, &str); 18] = [
     (405, "The method is not served here."),
     (406, "What is accepted is not served."),
     (409, "It conflicts with other rows, or with a request that is still running."),
+    (410, "The cursor is too old or of another log; list again."),
     (412, "The row has another revision."),
     (413, "The body is too large."),
     (415, "The media type is not understood."),
