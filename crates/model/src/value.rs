@@ -202,7 +202,8 @@ pub struct Row(pub Box<[Value]>);
 impl Row {
     /// A row of `width` nulls.
     pub fn nulls(width: usize) -> Row {
-        Row(vec![Value::Null; width].into_boxed_slice())
+        // Made, not cloned: a clone asks each value what it is.
+        Row(std::iter::repeat_with(|| Value::Null).take(width).collect())
     }
 
     /// The value in a slot; null when the row has no such slot.
