@@ -9,6 +9,8 @@ use super::{ConfigError, Source, Texts};
 
 /// Sections of later versions: they are known, and refused by name where they would matter.
 const LATER: &[&str] = &["sink", "source", "handler", "events"];
+/// Those of them that may stand several times.
+const SEVERAL: &[&str] = &["sink", "source", "handler"];
 const LATER_KEYS: &[&str] = &["auth.jwks_url", "server.trusted_proxies"];
 
 /// What flags say, by `section.key`, with the flag's own name.
@@ -66,6 +68,11 @@ impl Reader {
     fn section(&mut self, section: &str, value: Value) {
         if LATER.contains(&section) {
             self.texts.unserved.push(format!("[{section}]"));
+            return;
+        }
+        let (is_section, several) = (matches!(value, Value::Table(_)), is_tables(&value));
+        if (is_section || several) && !sections().any(|known| known == section) {
+            self.errors.push(unknown_section(section, several));
             return;
         }
         let Value::Table(table) = value else {
@@ -126,6 +133,24 @@ fn variable(setting: &Setting) -> String {
 fn unknown(name: &str) -> String {
     let names: Vec<String> = SETTINGS.iter().map(|setting| setting.name.to_owned()).collect();
     format!("unknown setting `{name}`{}", nearest(&names, name))
+}
+
+/// `[server]`, `[store]`, …: of the settings.
+fn sections() -> impl Iterator<Item = &'static str> {
+    SETTINGS.iter().filter_map(|setting| setting.name.split_once('.')).map(|(section, _)| section)
+}
+
+/// Whether it is what `[[name]]` makes.
+fn is_tables(value: &Value) -> bool {
+    value.as_array().is_some_and(|items| !items.is_empty() && items.iter().all(Value::is_table))
+}
+
+fn unknown_section(name: &str, several: bool) -> String {
+    let bracketed = |name: &str, several: bool| if several { format!("[[{name}]]") } else { format!("[{name}]") };
+    let known = sections().chain(LATER.iter().copied()).map(|known| (distance(known, name), known)).min();
+    let near = known.filter(|(distance, _)| *distance <= 3.min(name.len() / 3 + 1));
+    let near = near.map_or_else(String::new, |(_, known)| format!("; did you mean `{}`?", bracketed(known, SEVERAL.contains(&known))));
+    format!("unknown section `{}`{near}", bracketed(name, several))
 }
 
 fn nearest(names: &[String], name: &str) -> String {

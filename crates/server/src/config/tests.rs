@@ -51,6 +51,21 @@ fn every_wrong_setting_is_named_at_once() {
 }
 
 #[test]
+fn an_unknown_section_is_an_error_though_it_is_empty() {
+    let text = "[sinks]\n[[sources]]\n[sever]\nlisten = \"x\"\n[event]\n[qqqqqqqqq]";
+    let mut errors = errors("sections", text, &[]);
+    errors.sort();
+    let expect = [
+        "unknown section `[[sources]]`; did you mean `[[source]]`?",
+        "unknown section `[event]`; did you mean `[events]`?",
+        "unknown section `[qqqqqqqqq]`",
+        "unknown section `[sever]`; did you mean `[server]`?",
+        "unknown section `[sinks]`; did you mean `[[sink]]`?",
+    ];
+    assert_eq!(errors, expect);
+}
+
+#[test]
 fn what_does_not_go_together_or_is_not_served_is_said() {
     let texts =
         read_text("together", "[server]\ntls_cert_file = \"a\"\n[store]\nurl = \"postgres://x\"\n[[sink]]\nname = \"k\"", &[], Vec::new())
