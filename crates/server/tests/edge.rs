@@ -90,6 +90,27 @@ async fn a_malformed_request_is_a_problem_after_the_answers_before_it() {
 }
 
 #[tokio::test]
+async fn what_no_target_holds_is_named() {
+    let server = server(EdgeLimits::default()).await;
+    for (target, part) in [
+        ("/a?b>c", "`>` stands in the target as it is; write `%3E`"),
+        ("/a?b=\"c\"", "`\\\"` stands in the target as it is; write `%22`"),
+        ("/<a", "write `%3C`"),
+        ("/a`b", "write `%60`"),
+        ("/a\tb", "write `%09`"),
+    ] {
+        let answer = say(&server, &format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+        assert_eq!(statuses(&answer), ["400"], "{target}");
+        assert!(answer.contains("application/problem+json") && answer.contains(part), "{target}: {answer}");
+    }
+    let mut stream = connect(&server).await;
+    stream.write_all(b"GET /a?\xff HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    assert!(rest(&mut stream).await.contains("the target is not UTF-8"));
+    let answer = say(&server, "GET /{é}|^?`[]{}|\\^'é HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(statuses(&answer), ["200"], "what is read is not refused: {answer}");
+}
+
+#[tokio::test]
 async fn limits_of_the_head_name_themselves() {
     let server = server(EdgeLimits::default()).await;
     let uri = say(&server, &format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(300_000))).await;

@@ -1,6 +1,7 @@
 //! The head of one request: its lines, its size, its host and how its body is framed.
 
 use fourfold_op::{Error, ErrorCode};
+use memchr::memchr;
 
 use super::{HeadLimits, colon, line, malformed, too_large};
 
@@ -65,9 +66,24 @@ fn request_line(bytes: &[u8], limits: &HeadLimits) -> Result<Option<usize>, Erro
     if target.len() > limits.uri_bytes_max {
         return Err(long_target(limits));
     }
+    check_target(target)?;
     match version {
         b"HTTP/1.1" | b"HTTP/1.0" => Ok(Some(end)),
         _ => Err(malformed("the version is not `HTTP/1.1`, `HTTP/1.0` or HTTP/2")),
+    }
+}
+
+/// Bytes that stand in no target as they are (RFC 3986 §2): the library would answer them with 400 and not a word.
+fn check_target(target: &[u8]) -> Result<(), Error> {
+    let path = memchr(b'?', target).unwrap_or(target.len());
+    let wrong = |at: usize, byte: u8| matches!(byte, 0..=b' ' | b'"' | b'<' | b'>' | 0x7f) || (byte == b'`' && at < path);
+    if let Some(byte) = target.iter().enumerate().find_map(|(at, byte)| wrong(at, *byte).then_some(*byte)) {
+        let shown = if byte.is_ascii_graphic() { char::from(byte).to_string() } else { byte.escape_ascii().to_string() };
+        return Err(malformed(format!("`{shown}` stands in the target as it is; write `%{byte:02X}`")));
+    }
+    match std::str::from_utf8(target) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(malformed("the target is not UTF-8; write bytes as `%` and two digits")),
     }
 }
 
