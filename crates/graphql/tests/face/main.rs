@@ -271,6 +271,25 @@ async fn hostile_documents_end_soon() {
     }
 }
 
+/// A selection of nothing but a wrong name is still one, so only the name is told.
+#[tokio::test]
+async fn an_unknown_field_is_the_one_fault() {
+    let shop = shop().await;
+    for (document, expect) in [
+        ("{ artist(id: 1) { nmae } }", &["type `Artist` does not have a field `nmae`; did you mean `name`?"][..]),
+        ("{ artist(id: 1) @skip(if: false) { ...{ nmae } } }", &["type `Artist` does not have a field `nmae`; did you mean `name`?"]),
+        ("{ artist(id: 1) }", &["interface, union and object types must have a subselection set"]),
+        (
+            "{ artist(id: 1) { zzzzzz } albums }",
+            &["type `Artist` does not have a field `zzzzzz`", "interface, union and object types must have a subselection set"],
+        ),
+    ] {
+        let answer = shop.ask(document, json!({})).await;
+        let messages: Vec<&str> = answer.json["errors"].as_array().unwrap().iter().filter_map(|error| error["message"].as_str()).collect();
+        assert_eq!(messages, expect, "{document}: {}", answer.text);
+    }
+}
+
 #[tokio::test]
 async fn http_is_spoken_as_its_specification_says() {
     let shop = filled().await;
