@@ -45,7 +45,8 @@ pub async fn batch(face: &Face, mut call: Call, part: Part<'_>) -> Result<Vec<u8
         writes.push(write);
         selections.push(selection);
     }
-    let executed = face.engine.execute(&call.context, &Operation::Write(writes), &values.0).await?;
+    let executed = face.engine.execute(&call.context, &Operation::Write(writes), &values.0).await;
+    let executed = executed.map_err(|error| if steps.len() == 1 { error.of_one_operation() } else { error })?;
     let Outcome::Written(written, cursor) = executed.outcome else { return Err(Error::internal("a batch was answered as a read")) };
     let cursor = cursor.map(|cursor| cursor.to_string());
     Ok(answer(face.engine.model(), &written, &selections, cursor.as_deref(), call.format))

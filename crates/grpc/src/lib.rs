@@ -28,6 +28,7 @@ use std::sync::Arc;
 use fourfold_engine::Engine;
 use fourfold_model::Model;
 use fourfold_op::{Context, Error, RequestId};
+use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
@@ -62,7 +63,19 @@ impl Grpc {
 
     /// Serves one request of any of the three protocols. What is not served is answered UNIMPLEMENTED.
     pub async fn serve(&self, context: Context, request: http::Request<Body>) -> http::Response<Body> {
+        if !self.serves(request.uri().path()) {
+            return self.not_served(&context, &request);
+        }
         self.transport.serve(context, request).await
+    }
+
+    /// A path of no method. Connect says 501, which `connectrpc` keeps for methods that it knows.
+    fn not_served(&self, context: &Context, request: &http::Request<Body>) -> Response<Body> {
+        let error = error::unimplemented(request.uri().path().trim_start_matches('/'));
+        let mut answer = self.refuse(&error, &context.request, request.headers().get(CONTENT_TYPE));
+        // The server's log and metrics read the code from here.
+        answer.extensions_mut().insert(error.code);
+        answer
     }
 
     /// Refuses a request that [`serve`](Grpc::serve) shall not see, in the protocol that its `Content-Type` names.

@@ -70,7 +70,7 @@ pub fn selection<P: AsRef<str>>(
     }
     let relations = leaves(&selection.nested);
     if relations > limits.expand_paths_max {
-        return Err(Error::limit("expand_paths_max", limits.expand_paths_max, "relations in a read mask"));
+        return Err(Error::limit("expand_paths_max", limits.expand_paths_max, "paths"));
     }
     sort(&mut selection);
     Ok(selection)
@@ -98,7 +98,7 @@ impl Builder<'_> {
         let relation = entity.relation_by_name(name).filter(|id| is_exposed(self.model.entity(entity.relation(*id).target)));
         let Some(relation) = relation else { return Err(wrong(whole, unknown_field(entity, name))) };
         if depth >= self.limits.expand_depth_max {
-            return Err(Error::limit("expand_depth_max", self.limits.expand_depth_max, "levels of relations in a read mask"));
+            return Err(Error::limit("expand_depth_max", self.limits.expand_depth_max, "levels"));
         }
         let target = entity.relation(relation).target;
         let at = self.nested(entity, relation, into)?;

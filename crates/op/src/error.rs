@@ -133,6 +133,8 @@ pub struct Public {
     pub operation: Option<usize>,
     /// When to come back, in milliseconds.
     pub retry_after_ms: Option<u64>,
+    /// Whether a token was shown and is no good, as against none being shown.
+    pub bad_token: bool,
 }
 
 /// What is wrong at one place of the input.
@@ -188,6 +190,19 @@ impl Error {
         error
     }
 
+    /// `invalid_argument` at these places, its message the first of them and how many there are; `None` where nothing is wrong.
+    pub fn invalid_places(errors: Vec<FieldError>) -> Option<Error> {
+        let first = errors.first()?;
+        let place = if first.pointer.is_empty() { String::new() } else { format!("`{}`: ", first.pointer) };
+        let message = match errors.len() {
+            1 => format!("{place}{}", first.detail),
+            count => format!("{count} places are wrong; the first: {place}{}", first.detail),
+        };
+        let mut error = Error::invalid(message);
+        error.public.errors = errors;
+        Some(error)
+    }
+
     /// `not_found` of a row.
     pub fn not_found(entity: &str) -> Error {
         Error::new(ErrorCode::NotFound, format!("no `{entity}` with this key"))
@@ -204,6 +219,35 @@ impl Error {
     pub fn at_operation(mut self, index: usize) -> Error {
         self.public.operation = Some(index);
         self
+    }
+
+    /// The same error of a batch of one operation: stores say which one only where there are several. What the whole commit met (a
+    /// deadline, a full disk, an idempotency key) is no operation's.
+    pub fn of_one_operation(self) -> Error {
+        use ErrorCode::*;
+        let of_operation = match self.code {
+            PermissionDenied | NotFound | AlreadyExists | RevisionMismatch | RevisionRequired | FailedPrecondition => true,
+            InvalidArgument => !self.public.errors.is_empty(),
+            LimitExceeded => self.public.limit.as_ref().is_some_and(|limit| limit.name == "row_bytes_max"),
+            _ => false,
+        };
+        if of_operation { self.at_operation(0) } else { self }
+    }
+
+    /// The same error, about a token that was shown.
+    pub fn of_bad_token(mut self) -> Error {
+        self.public.bad_token = true;
+        self
+    }
+
+    /// What `WWW-Authenticate` asks of a caller without a good token: the reason only where one was shown (RFC 6750 §3.1).
+    pub fn challenge(&self) -> String {
+        if !self.public.bad_token {
+            return "Bearer".to_owned();
+        }
+        // The characters that `error_description` may hold (RFC 6750 §3).
+        let description: String = self.public.message.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect();
+        format!("Bearer error=\"invalid_token\", error_description=\"{description}\"")
     }
 
     /// The same error, with text for the log alone.

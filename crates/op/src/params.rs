@@ -58,6 +58,16 @@ pub struct Asked {
     pub shape: Shape,
 }
 
+impl Asked {
+    /// An error of this request: of a batch it says which operation, of one alone too.
+    pub fn of_batch(&self, error: Error) -> Error {
+        match &self.shape {
+            Shape::Batch(shapes) if shapes.len() == 1 => error.of_one_operation(),
+            _ => error,
+        }
+    }
+}
+
 /// How an answer is rendered.
 #[derive(Clone, Debug)]
 pub enum Shape {
@@ -104,6 +114,14 @@ impl<'a> Asking<'a> {
         self.reader.exceeded(pointer, limit, value, unit);
     }
 
+    /// Notes why a parameter is refused.
+    fn refused(&mut self, parameter: &str, wrong: Wrong) {
+        match wrong {
+            Wrong::Detail(detail) => self.wrong(parameter, detail),
+            Wrong::TooFar => self.exceeded(parameter, "expand_depth_max", self.limits.expand_depth_max, "levels"),
+        }
+    }
+
     fn finish(self, operation: Operation, shape: Shape) -> Result<Asked, Error> {
         self.reader.finish()?;
         if self.values.len() > usize::from(u16::MAX) {
@@ -122,6 +140,21 @@ impl<'a> Asking<'a> {
             Some(id) if entity.field(id).secret => Err(format!("`{name}` is secret: it is never read back")),
             found => Ok(found),
         }
+    }
+}
+
+/// Why a parameter is refused.
+#[derive(Debug)]
+enum Wrong {
+    /// It is not right in itself.
+    Detail(String),
+    /// A path goes over more relations than one may.
+    TooFar,
+}
+
+impl From<String> for Wrong {
+    fn from(detail: String) -> Wrong {
+        Wrong::Detail(detail)
     }
 }
 

@@ -210,6 +210,8 @@ fn sum_of(base: Base) -> Base {
 }
 
 /// Appends an error as problem details (RFC 9457), with Fourfold's members: `SPEC` §7.
+///
+/// An empty `request_id` is left out: there was no request to name.
 pub fn write_problem(out: &mut Vec<u8>, error: &Error, request_id: &str) {
     let row = error.code.row();
     out.extend_from_slice(b"{\"type\":\"/problems/");
@@ -228,7 +230,9 @@ pub fn write_problem(out: &mut Vec<u8>, error: &Error, request_id: &str) {
     if let Some(operation) = error.public.operation {
         write_number(out, "operation", operation as u64);
     }
-    write_text(out, "request_id", request_id);
+    if !request_id.is_empty() {
+        write_text(out, "request_id", request_id);
+    }
     if let Some(after) = error.public.retry_after_ms {
         write_number(out, "retry_after_ms", after);
     }

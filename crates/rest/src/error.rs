@@ -1,10 +1,12 @@
 //! Refusals: errors of operations and of HTTP itself, both as problem details (RFC 9457).
 
-use fourfold_op::{Context, Error, ErrorCode, json, render};
+use fourfold_op::{Context, Error, ErrorCode, RequestId, json, render};
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 
 use crate::body::{Body, full};
+use crate::render::Steps;
+use crate::serve::Rest;
 
 /// Why a request is not served.
 #[derive(Debug)]
@@ -76,19 +78,31 @@ impl HttpRefusal {
 
 /// An error as a problem, with the headers that its code asks for.
 pub(crate) fn problem(error: &Error, context: &Context) -> Response<Body> {
+    refused(error, &context.request)
+}
+
+impl Rest {
+    /// Refuses a request that [`serve`](Rest::serve) shall not see, in the form of its own problems.
+    pub fn refuse(&self, error: &Error, request: &RequestId) -> Response<Body> {
+        let mut response = refused(error, request);
+        Steps::begin().finish(&mut response);
+        response
+    }
+}
+
+fn refused(error: &Error, request: &RequestId) -> Response<Body> {
     let mut text = Vec::with_capacity(256);
-    render::write_problem(&mut text, error, &context.request.0);
+    render::write_problem(&mut text, error, &request.0);
     let status = StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = response(status, text);
     // The server's log and metrics read the code from here.
     response.extensions_mut().insert(error.code);
     let headers = response.headers_mut();
     match error.code {
-        ErrorCode::Unauthenticated => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
-        ErrorCode::TokenExpired => headers.insert(
-            WWW_AUTHENTICATE,
-            HeaderValue::from_static("Bearer error=\"invalid_token\", error_description=\"the token has expired\""),
-        ),
+        ErrorCode::Unauthenticated | ErrorCode::TokenExpired => {
+            let challenge = HeaderValue::try_from(error.challenge()).unwrap_or(HeaderValue::from_static("Bearer"));
+            headers.insert(WWW_AUTHENTICATE, challenge)
+        }
         ErrorCode::RateLimited | ErrorCode::Overloaded | ErrorCode::Unavailable => {
             let seconds = error.public.retry_after_ms.unwrap_or(1_000).div_ceil(1_000);
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds))

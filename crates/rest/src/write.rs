@@ -139,7 +139,8 @@ impl Exchange<'_> {
         }
         let bytes = whole(body).await?;
         let asked = self.asking().batch(&bytes, minimal(&self.head.headers))?;
-        let executed = self.rest.engine.execute(self.context, &asked.operation, &asked.values).await?;
+        let executed = self.rest.engine.execute(self.context, &asked.operation, &asked.values).await;
+        let executed = executed.map_err(|error| asked.of_batch(error))?;
         self.executed(&executed);
         let (Outcome::Written(written, _), Shape::Batch(shapes)) = (executed.outcome, &asked.shape) else { return Err(unexpected()) };
         let mut text = Vec::with_capacity(64 + written.len() * 256);

@@ -106,7 +106,7 @@ impl Auth {
 impl Authenticate for Auth {
     fn authenticate(&self, token: Option<&str>) -> Result<Authenticated, Error> {
         match token {
-            Some(token) => self.verify(token),
+            Some(token) => self.verify(token).map_err(Error::of_bad_token),
             None if self.anonymous => Ok(Authenticated { principal: Arc::clone(&self.nobody), expires_at: None }),
             None => Err(refused("a token is required: send `Authorization: Bearer TOKEN`")),
         }

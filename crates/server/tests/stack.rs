@@ -60,11 +60,18 @@ async fn bad_tokens_are_refused_in_the_form_of_each_api() {
     let asked = started(false).await;
     let bad = ("authorization", "Bearer x.y.z");
     let (status, headers, body) = get(&asked, "/v1/products", &[bad]).await;
-    assert_eq!((status, &json(&body)["code"], &headers["www-authenticate"]), (401, &"unauthenticated".into(), &"Bearer".parse().unwrap()));
+    assert_eq!((status, &json(&body)["code"]), (401, &"unauthenticated".into()));
+    const CHALLENGE: &str = "Bearer error=\"invalid_token\", error_description=\"the token is not a JWT\"";
+    assert_eq!(headers["www-authenticate"], CHALLENGE);
+    assert!(headers["cache-control"] == "no-store" && headers["server-timing"].to_str().unwrap().starts_with("parse;dur="));
+    assert!(body.starts_with(br#"{"type":"/problems/unauthenticated","title":"#), "{}", String::from_utf8_lossy(&body));
+    let (status, headers, body) = send(&asked, "POST", "/v1/products", &[("authorization", "Basic eDp5")], "").await;
+    assert_eq!((status, &headers["www-authenticate"]), (401, &"Bearer".parse().unwrap()), "{}", String::from_utf8_lossy(&body));
     let (status, _, body) = send(&asked, "POST", "/graphql", &[JSON, bad], "{}").await;
     assert_eq!((status, &json(&body)["errors"][0]["extensions"]["code"]), (401, &"UNAUTHENTICATED".into()));
     let (status, headers, body) = send(&asked, "POST", "/shop.v1.ProductService/GetProduct", &[JSON, bad], "{}").await;
-    assert_eq!((status, &json(&body)["code"], &headers["www-authenticate"]), (401, &"unauthenticated".into(), &"Bearer".parse().unwrap()));
+    assert_eq!((status, &json(&body)["code"]), (401, &"unauthenticated".into()));
+    assert_eq!(headers["www-authenticate"], CHALLENGE);
     assert_eq!(json(&body)["details"][0]["type"], "google.rpc.ErrorInfo");
     let (status, ..) = get(&asked, "/live", &[bad]).await;
     assert_eq!(status, 200);
@@ -160,9 +167,12 @@ async fn pages_that_may_call_are_told_so() {
 async fn metrics_count_what_was_asked() {
     let asked = started(false).await;
     get(&asked, "/v1/products/7", &[]).await;
+    let (status, ..) = send(&asked, "POST", "/shop.v1.ProductService/Nothing", &[JSON], "{}").await;
+    assert_eq!(status, 501);
     let admin = Asked { address: asked.running.admin_address().unwrap(), ..asked };
     let (status, _, body) = get(&admin, "/metrics", &[]).await;
     let text = String::from_utf8(body).unwrap();
     assert_eq!(status, 200);
     assert!(text.contains("fourfold_requests_total{api=\"rest\",operation=\"get\",code=\"not_found\"} 1"), "{text}");
+    assert!(text.contains("fourfold_requests_total{api=\"grpc\",operation=\"rpc\",code=\"unimplemented\"} 1"), "{text}");
 }

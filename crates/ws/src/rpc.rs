@@ -31,9 +31,10 @@ impl Call<'_> {
         if json::depth(text) > self.engine.limits().json_depth_max {
             return Err(Error::limit("json_depth_max", self.engine.limits().json_depth_max, "levels"));
         }
-        let asked = self.asked(method, text)?;
-        let executed = self.engine.execute(&self.context, &asked.0.operation, &asked.0.values).await?;
-        self.render(asked.1, &asked.0.shape, executed.outcome)
+        let (asked, entity) = self.asked(method, text)?;
+        let executed = self.engine.execute(&self.context, &asked.operation, &asked.values).await;
+        let executed = executed.map_err(|error| asked.of_batch(error))?;
+        self.render(entity, &asked.shape, executed.outcome)
     }
 
     fn asking(&self) -> Asking<'_> {

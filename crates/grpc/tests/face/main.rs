@@ -225,12 +225,24 @@ async fn ingest_takes_rows_that_stand_alone() {
     assert_eq!(status.unwrap_err().0, 12);
 }
 
+/// Whether the first detail of a Connect error, its ErrorInfo, holds a text.
+fn told(error: &serde_json::Value, text: &str) -> bool {
+    use base64::Engine as _;
+    let value = error["details"][0]["value"].as_str().unwrap();
+    let bytes = base64::engine::general_purpose::STANDARD_NO_PAD.decode(value).unwrap();
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
 #[tokio::test]
 async fn what_is_wrong_is_named() {
     let shop = with_album().await;
     let create = |album| shop.grpc("AlbumService/CreateAlbum", json!({"album": album}));
     let refused = |fields: &str| Err((3, "INVALID_ARGUMENT".to_owned(), fields.to_owned()));
     assert_eq!(create(json!({"title": "x".repeat(21)})).await, refused("title"));
+    let one = json!({"operations": [{"create_album": {"album": {"title": "x".repeat(21)}}}]});
+    assert!(told(&shop.connect("BatchService/Batch", one).await.1, "operation"));
+    let deep = json!({"id": ALBUM, "read_mask": "artist.albums.artist.albums.title"});
+    assert!(told(&shop.connect("AlbumService/GetAlbum", deep).await.1, "expand_depth_max"));
     assert_eq!(create(json!({"title": "x", "price": "1.234"})).await, refused("price"));
     assert_eq!(create(json!({"title": "x", "rank": 1})).await, refused("rank"));
     assert_eq!(create(json!({"title": "x", "lines": [{"quantity": 1}, {"quantity": 1, "price": "y"}]})).await, refused("lines[1].price"));
@@ -246,8 +258,10 @@ async fn what_is_wrong_is_named() {
 #[tokio::test]
 async fn unknown_methods_and_hostile_bytes_are_refused() {
     let shop = with_album().await;
-    let (status, _) = shop.raw("AlbumService/Nothing", shop::envelope(b"")).await.0.map_or_else(|error| (error.0, ()), |()| (0, ()));
-    assert_eq!(status, 12);
+    let error = shop.raw("AlbumService/Nothing", shop::envelope(b"")).await.0.unwrap_err();
+    assert_eq!(error, (12, "UNIMPLEMENTED".into(), String::new()));
+    let (status, error) = shop.connect("AlbumService/Nothing", json!({})).await;
+    assert_eq!((status, &error["code"], &error["details"][0]["type"]), (501, &json!("unimplemented"), &json!("google.rpc.ErrorInfo")));
     for bytes in [&b"\xff"[..], b"\x0a\xff\xff\xff\xff\x0f", b"\x0b\x0b\x0b", b"\x0a\x02\xc3\x28"] {
         let error = shop.raw("AlbumService/GetAlbum", shop::envelope(bytes)).await.0.unwrap_err();
         assert_eq!(error.0, 3);

@@ -78,15 +78,10 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// `invalid_argument` with everything that was wrong.
     pub fn finish(self) -> Result<(), Error> {
-        let Some(first) = self.errors.first() else { return Ok(()) };
-        let place = if first.pointer.is_empty() { String::new() } else { format!("`{}`: ", first.pointer) };
-        let message = match self.errors.len() {
-            1 => format!("{place}{}", first.detail),
-            count => format!("{count} places are wrong; the first: {place}{}", first.detail),
-        };
-        let mut error = self.exceeded.unwrap_or_else(|| Error::invalid(message));
-        error.public.errors = self.errors;
-        Err(error)
+        let Some(invalid) = Error::invalid_places(self.errors) else { return Ok(()) };
+        let Some(mut exceeded) = self.exceeded else { return Err(invalid) };
+        exceeded.public.errors = invalid.public.errors;
+        Err(exceeded)
     }
 
     /// The members of an entity in an object that stands at `pointer`.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fourfold_model::{Entity, EntityId, FieldId, Model, RelationId, RelationKind, Value};
 
-use super::{Asking, names, visible_fields};
+use super::{Asking, Wrong, names, visible_fields};
 use crate::json::{did_you_mean, quoted};
 use crate::render::RowShape;
 use crate::{Limits, List, Nested};
@@ -41,8 +41,8 @@ impl Asking<'_> {
     pub(super) fn shown(&mut self, entity: EntityId, fields: Option<&str>, expand: Option<&str>) -> Shown {
         let mut tree = Tree::new(entity);
         for path in expand.map(|text| self.paths("expand", text)).unwrap_or_default() {
-            if let Err(detail) = self.expand(&mut tree, &path) {
-                self.wrong("expand", detail);
+            if let Err(wrong) = self.expand(&mut tree, &path) {
+                self.refused("expand", wrong);
             }
         }
         if let Some(text) = fields {
@@ -71,10 +71,9 @@ impl Asking<'_> {
         Vec::new()
     }
 
-    fn expand(&self, tree: &mut Tree, path: &str) -> Result<(), String> {
-        let depth_max = self.limits.expand_depth_max;
-        if path.split('.').count() > depth_max {
-            return Err(format!("{} goes over more than {depth_max} relations (limit `expand_depth_max`)", quoted(path)));
+    fn expand(&self, tree: &mut Tree, path: &str) -> Result<(), Wrong> {
+        if path.split('.').count() > self.limits.expand_depth_max {
+            return Err(Wrong::TooFar);
         }
         let mut at = tree;
         for name in path.split('.') {

@@ -3,7 +3,7 @@
 use fourfold_model::expr::{Compare, ExprKind, ExprType, Function, Path, Scope};
 use fourfold_model::{Base, EntityId, Expr, FieldId, RelationId, RelationKind, Value};
 
-use super::{Asking, is_key, names};
+use super::{Asking, Wrong, is_key, names};
 use crate::json::{did_you_mean, parse_text, quoted};
 
 /// The operators, by their names after `__`.
@@ -48,12 +48,12 @@ pub(super) struct Target {
 impl Asking<'_> {
     /// One filter parameter, given once or repeatedly; `None` when it is wrong (and noted).
     pub(super) fn term(&mut self, entity: EntityId, name: &str, texts: &[&str]) -> Option<Expr> {
-        let made = self.split(entity, name).and_then(|(target, op)| self.make(&target, op, name, texts));
-        made.map_err(|detail| self.wrong(name, detail)).ok()
+        let made = self.split(entity, name).and_then(|(target, op)| Ok(self.make(&target, op, name, texts)?));
+        made.map_err(|wrong| self.refused(name, wrong)).ok()
     }
 
     /// `buyer__name__contains` as a path and an operator.
-    fn split(&self, entity: EntityId, name: &str) -> Result<(Target, Op), String> {
+    fn split(&self, entity: EntityId, name: &str) -> Result<(Target, Op), Wrong> {
         let mut segments = name.split("__").collect::<Vec<&str>>();
         let op = self.split_op(entity, &mut segments)?;
         let target = self.walk(entity, &segments, name)?;
@@ -61,7 +61,7 @@ impl Asking<'_> {
     }
 
     /// Takes the operator off the end. A field of an operator's name is a field where it stands alone: `lt=5`, `buyer__lt__gte=5`.
-    fn split_op(&self, entity: EntityId, segments: &mut Vec<&str>) -> Result<Op, String> {
+    fn split_op(&self, entity: EntityId, segments: &mut Vec<&str>) -> Result<Op, Wrong> {
         let Some(last) = segments.last().copied().filter(|_| segments.len() > 1) else { return Ok(Op::Compare(Compare::Equal)) };
         let named = OPS.iter().chain([&HAS]).find(|(name, _)| *name == last).map(|(_, op)| *op);
         let whole_is_a_path = self.walk(entity, segments, "").is_ok();
@@ -71,18 +71,16 @@ impl Asking<'_> {
                 Ok(op)
             }
             _ if whole_is_a_path => Ok(Op::Compare(Compare::Equal)),
-            _ if self.walk(entity, &segments[..segments.len() - 1], "").is_ok() => Err(unknown_op(last)),
+            _ if self.walk(entity, &segments[..segments.len() - 1], "").is_ok() => Err(unknown_op(last).into()),
             _ => Ok(Op::Compare(Compare::Equal)),
         }
     }
 
     /// Follows to-one relations to a field. A path that ends in the related key is the column that holds it.
-    pub(super) fn walk(&self, entity: EntityId, segments: &[&str], parameter: &str) -> Result<Target, String> {
-        let (Some((last, before)), hops_max) = (segments.split_last(), self.limits.expand_depth_max) else {
-            return Err("a name is missing".to_owned());
-        };
-        if before.len() > hops_max {
-            return Err(format!("{} goes over more than {hops_max} relations (limit `expand_depth_max`)", quoted(parameter)));
+    pub(super) fn walk(&self, entity: EntityId, segments: &[&str], parameter: &str) -> Result<Target, Wrong> {
+        let Some((last, before)) = segments.split_last() else { return Err(Wrong::Detail("a name is missing".to_owned())) };
+        if before.len() > self.limits.expand_depth_max {
+            return Err(Wrong::TooFar);
         }
         let (mut at, mut parent, mut hops) = (entity, entity, Vec::new());
         for name in before {

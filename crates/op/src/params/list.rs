@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use fourfold_model::{Base, EntityId, Expr, Value};
 
-use super::{Asked, Asking, Pairs, Shape};
+use super::{Asked, Asking, Pairs, Shape, Wrong};
 use crate::json::{did_you_mean, quoted};
 use crate::{List, Operation, OrderBy, Select, SelectKind};
 
@@ -156,22 +156,22 @@ impl Asking<'_> {
                     self.wrong("order_by", format!("`{text}` names one field twice"));
                 }
                 Ok(key) => order.push(key),
-                Err(detail) => self.wrong("order_by", detail),
+                Err(wrong) => self.refused("order_by", wrong),
             }
         }
         order
     }
 
-    fn order_key(&self, entity: EntityId, text: &str) -> Result<OrderBy, String> {
+    fn order_key(&self, entity: EntityId, text: &str) -> Result<OrderBy, Wrong> {
         let (descending, path) = text.strip_prefix('-').map_or((false, text), |path| (true, path));
         if path.is_empty() {
-            return Err("`order_by` has an empty name; expected names such as `-price,title`".to_owned());
+            return Err(Wrong::Detail("`order_by` has an empty name; expected names such as `-price,title`".to_owned()));
         }
         let segments: Vec<&str> = if path.contains('.') { path.split('.').collect() } else { path.split("__").collect() };
         let target = self.walk(entity, &segments, path)?;
         let ty = self.entity(target.entity).field(target.field).ty;
         if ty.list || matches!(ty.base, Base::Json | Base::Owned(_)) {
-            return Err(format!("{} has no order: it is a list or Json", quoted(path)));
+            return Err(Wrong::Detail(format!("{} has no order: it is a list or Json", quoted(path))));
         }
         Ok(OrderBy { hops: target.hops, field: target.field, descending })
     }

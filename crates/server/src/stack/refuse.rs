@@ -1,7 +1,7 @@
 //! What is refused before a face was asked, in the form of the face's own protocol.
 
 use fourfold_op::{Error, RequestId};
-use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
 
@@ -14,7 +14,8 @@ pub(super) fn refuse(faces: &Faces, route: &Route<'_>, error: &Error, request: &
     match route.api {
         Api::GraphQl => graphql(error, request),
         Api::Grpc => finish(faces.grpc.refuse(error, request, route.content_type.as_ref()), error),
-        _ => problem(error, Some(request)),
+        Api::Rest => finish(faces.rest.refuse(error, request), error),
+        Api::WebSocket | Api::Public => problem(error, Some(request)),
     }
 }
 
@@ -38,6 +39,7 @@ fn finish(mut answer: Response<Body>, error: &Error) -> Response<Body> {
     if let Some(after) = error.public.retry_after_ms {
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.div_ceil(1000)));
     }
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer.extensions_mut().insert(error.clone());
     answer
 }
