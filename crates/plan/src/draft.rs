@@ -80,6 +80,7 @@ impl Settle<'_> {
         if row.value(KEY).is_null() {
             errors.push(FieldError { pointer: "/id".to_owned(), detail: "a key is required".to_owned() });
         }
+        self.claims_held(&row)?;
         self.nulls_allowed(&row, &mut errors);
         refuse(errors)?;
         Ok(row)
@@ -91,8 +92,18 @@ impl Settle<'_> {
         for (id, field) in entity.field_ids().filter(|(id, _)| *id != KEY && *id != REVISION) {
             let served = field.computed.is_some() || field.set.is_some();
             if !served && !field.ty.nullable && row.value(id).is_null() {
-                errors.push(FieldError { pointer: format!("/{}", field.name), detail: format!("`{}` is required", field.name) });
+                errors.push(FieldError { pointer: format!("/{}", field.name), detail: self.required(id, field) });
             }
+        }
+    }
+
+    fn required(&self, id: FieldId, field: &Field) -> String {
+        match field.default {
+            Some(Default::Claim(claim)) if !self.sets(id) => {
+                let claim = self.plan.claim_name(claim);
+                format!("`{}` is required: this caller has no claim `{claim}`, from which it would come", field.name)
+            }
+            _ => format!("`{}` is required", field.name),
         }
     }
 
@@ -423,8 +434,5 @@ pub(crate) fn json_bytes(row: &Row) -> usize {
 
 /// One error of all that is wrong; nothing where nothing is.
 pub(crate) fn refuse(errors: Vec<FieldError>) -> Result<(), Error> {
-    let Some(first) = errors.first() else { return Ok(()) };
-    let mut error = Error::invalid(format!("{} at `{}`", first.detail, first.pointer));
-    error.public.errors = errors;
-    Err(error)
+    Error::invalid_places(errors).map_or(Ok(()), Err)
 }

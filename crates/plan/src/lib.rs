@@ -17,6 +17,7 @@ pub mod settle;
 mod shape;
 pub mod token;
 pub mod watch;
+mod why;
 pub mod write;
 
 pub use eval::{Scan, Truth, eval};

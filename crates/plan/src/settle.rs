@@ -10,11 +10,12 @@ use fourfold_model::{Base, EntityId, Field, FieldId, KEY, Model, OnDelete, REVIS
 use fourfold_op::{Change, Claims, Error, ErrorCode, FieldError, Operand, WriteKind, wire};
 
 use crate::coerce::{coerce, constrain};
-use crate::compile::{Kind, Source};
+use crate::compile::Source;
 use crate::draft;
 use crate::eval::{Asking, Evaluator};
 use crate::node::Node;
 use crate::shape::{NEW, PreparedWrite, WriteRule};
+use crate::why::{Given, names_nothing};
 use crate::write::{Before, Moment, Probe, Reference, Settled, Settling, StepHead, WritePlan};
 
 /// One bound write.
@@ -121,13 +122,12 @@ impl WritePlan {
     /// Everything that a write can be refused for.
     pub fn settle(&self, step: usize, before: Before<'_>, answers: &[Value], moment: &Moment) -> Result<Settling, Error> {
         let bound = &self.steps[step];
-        let entity = bound.prepared.write.entity;
-        let params = params(&bound.prepared.rules.sources, &self.principal.claims, moment);
-        let mut world = Asking { kind: Kind::Entity(entity), answers, asked: Vec::new() };
-        let rows = vec![None, before.row.cloned()];
-        let evaluator = Evaluator { model: &self.model, params: &params, rows, world: &mut world };
-        let mut settle = Settle { plan: self, step: bound, number: step, entity, before, moment, at: evaluator };
-        settled(settle.run())
+        let given = Given { number: step, before, answers, moment };
+        let tried = self.tried(bound, given, Vec::new());
+        match tried.result {
+            Err(Halt::Refuse(refusal)) if names_nothing(&refusal) => self.explained(bound, given, refusal, tried.asked),
+            result => settled(result),
+        }
     }
 
     /// Settles a row that goes (or loses its reference) because the row it references was deleted. Its own rules are not asked.
@@ -178,7 +178,7 @@ pub(crate) struct Settle<'s> {
 }
 
 impl<'s> Settle<'s> {
-    fn run(&mut self) -> Result<Settled, Halt> {
+    pub(crate) fn run(&mut self) -> Result<Settled, Halt> {
         match (self.step.prepared.write.kind, self.before.row) {
             (WriteKind::Create, Some(_)) => Err(self.exists().into()),
             (WriteKind::Create, None) => self.create(),
@@ -308,14 +308,14 @@ impl<'s> Settle<'s> {
             if !self.holds(&rule.new)? || (both && !self.holds(&rule.old)?) {
                 continue;
             }
-            let covers = |field: &FieldId| rule.fields.as_ref().is_none_or(|fields| fields.contains(field));
-            match self.step.set.iter().map(|(field, _)| *field).find(|field| !covers(field)) {
-                None => return Ok(()),
-                Some(field) => uncovered = Some(field),
+            let beyond = self.step.beyond(rule);
+            if beyond.is_empty() {
+                return Ok(());
             }
+            uncovered = Some(beyond);
         }
         Err(match uncovered {
-            Some(field) => self.field_denied(field),
+            Some(fields) => self.plan.fields_denied(self.step, &fields),
             None => self.denied(verb),
         }
         .into())
@@ -330,7 +330,7 @@ impl<'s> Settle<'s> {
                 continue;
             }
             if !self.holds(new)? || (before.is_some() && !self.holds(old)?) {
-                return Err(self.field_denied(*field).into());
+                return Err(self.plan.fields_denied(self.step, &[*field]).into());
             }
         }
         Ok(())
@@ -391,13 +391,6 @@ impl<'s> Settle<'s> {
         let why: Vec<String> = rules.iter().map(|rule| format!("line {}: `{}`", rule.line, rule.text)).collect();
         let error = Error::new(ErrorCode::PermissionDenied, format!("no rule of `{}` lets this caller {verb} it", self.name()));
         error.with_private(format!("none of these holds for {verb}: {}", why.join("; ")))
-    }
-
-    fn field_denied(&self, field: FieldId) -> Error {
-        let name = &self.plan.model.entity(self.entity).field(field).name;
-        let mut error = Error::new(ErrorCode::PermissionDenied, format!("this caller may not set `{name}` of `{}`", self.name()));
-        error.public.errors.push(FieldError { pointer: format!("/{name}"), detail: "may not be set by this caller".to_owned() });
-        error
     }
 }
 

@@ -28,7 +28,11 @@ impl Got {
 }
 
 async fn face() -> Face {
-    let (store, model) = (MemoryStore::new(), fixture::model());
+    face_of(fixture::model()).await
+}
+
+async fn face_of(model: fourfold_model::SharedModel) -> Face {
+    let store = MemoryStore::new();
     let migration = store.migration(&model).await.unwrap();
     store.migrate(&model, migration).await.unwrap();
     Face(Rest::new(Engine::new(Arc::new(store), model, 1, Limits::default())))
@@ -276,6 +280,16 @@ async fn what_is_wrong_is_named_with_what_would_be_right() {
         ("GET /v1/people?page_size=x", "", 400, "not a whole number"),
         ("GET /v1/people?with_total=yes", "", 400, "expected true or false"),
         ("GET /v1/people?order_by=a,b,c,d", "", 400, "order_keys_max"),
+        (
+            "GET /v1/items?expand=parent.parent.parent.parent",
+            "",
+            400,
+            r#""limit":"expand_depth_max","limit_value":3,"limit_unit":"levels""#,
+        ),
+        ("GET /v1/items?expand=a,b,c,d,e,f", "", 400, r#""limit":"expand_paths_max","limit_value":5,"limit_unit":"paths""#),
+        ("GET /v1/items?parent__parent__parent__parent__title=x", "", 400, r#""code":"limit_exceeded""#),
+        ("GET /v1/items?parent__parent__parent__parent__title__ne=x", "", 400, r#""limit":"expand_depth_max""#),
+        ("GET /v1/items?order_by=parent.parent.parent.parent.title", "", 400, r#""limit":"expand_depth_max""#),
         ("GET /v1/people?fields=nme", "", 400, "did you mean `name`?"),
         ("GET /v1/people?expand=itms", "", 400, "did you mean `items`?"),
         ("GET /v1/people?fields=items.title", "", 400, "add `expand=items`"),
@@ -309,6 +323,8 @@ async fn what_is_wrong_is_named_with_what_would_be_right() {
         ("PATCH /v1/people/00000000-0000-0000-0000-00000000000a", r#"{"name":null}"#, 400, r#""pointer":"/name""#),
         ("POST /v1/entries", r#"{"text":"a","stars":6}"#, 400, r#""pointer":"/stars""#),
         ("POST /v1/entries", r#"{"text":""}"#, 400, r#""pointer":"/text""#),
+        ("POST /v1/entries", r#"{"text":"","stars":6}"#, 400, r#""detail":"2 places are wrong; the first: `/text`: "#),
+        ("POST /v1/batch", r#"{"operations":[{"delete":"people","key":"00000000-0000-0000-0000-0000000000ff"}]}"#, 404, r#""operation":0"#),
         ("DELETE /v1/people", "", 405, "is not served here"),
     ] {
         face.check(line, &[json], body, status, part).await;
@@ -359,4 +375,56 @@ async fn one_idempotency_key_writes_once() {
     assert_eq!(first.header("location"), second.header("location"));
     let other = face.ask_as(keyed(), "POST /v1/people", &[], r#"{"name":"Bo"}"#).await;
     assert_eq!(other.status, 422, "{}", other.text);
+}
+
+/// Notes of callers with an id, and what a caller without one, or one who names another, is told.
+#[tokio::test]
+async fn what_the_rules_withhold_from_a_create_is_named() {
+    const NOTES: &str = r#"package notes.v1
+caller {
+  id Uuid? @claim("id")
+  roles String[] @claim("roles")
+}
+entity Note {
+  id     Int    @key @default(next())
+  text   String
+  pinned Boolean @default(false)
+  author Uuid   @default(caller.id)
+  @@allow(read, true)
+  @@allow(create, "admin" in caller.roles)
+  @@allow(create, author == caller.id && !pinned, fields: [text])
+}
+entity Visit {
+  id Int @key @default(next())
+  by Uuid @default(caller.id)
+  @@allow(create, read, true)
+}
+entity Log {
+  id Int @key @default(next())
+  by Uuid @default(caller.id)
+  at String
+  @@allow(create, true, fields: [at])
+}
+"#;
+    let face = face_of(Arc::new(fourfold_model::load(NOTES, &fourfold_model::Lock::default()).unwrap().model)).await;
+    let other = "00000000-0000-0000-0000-00000000000b";
+    for (who, line, body, status, parts) in [
+        (world::caller(1, &[]), "POST /v1/notes", r#"{"text":"a"}"#.to_owned(), 201, [r#""text":"a""#, ""]),
+        (
+            world::caller(1, &[]),
+            "POST /v1/notes",
+            format!(r#"{{"text":"a","pinned":true,"author":"{other}"}}"#),
+            403,
+            ["this caller may not set `pinned`, `author` of `Note`", r#"[{"pointer":"/pinned",""#],
+        ),
+        (world::anonymous(), "POST /v1/logs", r#"{"at":"a"}"#.to_owned(), 403, [r#""code":"permission_denied""#, "claim `id`"]),
+        (world::anonymous(), "POST /v1/notes", r#"{"text":"a"}"#.to_owned(), 403, ["`author` of `Note` comes from the claim `id`", ""]),
+        (world::anonymous(), "POST /v1/visits", "{}".to_owned(), 400, [r#""pointer":"/by""#, "no claim `id`"]),
+        (world::anonymous(), "POST /v1/visits", format!(r#"{{"by":"{other}"}}"#), 201, ["", ""]),
+        (world::anonymous(), "POST /v1/notes", format!(r#"{{"text":"a","author":"{other}"}}"#), 403, ["no rule of `Note` lets", ""]),
+    ] {
+        let got = face.ask_as(who, line, &[], &body).await;
+        assert_eq!(got.status, status, "{line} {body}: {}", got.text);
+        assert!(parts.iter().all(|part| got.text.contains(part)), "{line} {body}: expected {parts:?} in {}", got.text);
+    }
 }

@@ -148,6 +148,18 @@ async fn what_is_wrong_has_its_code() {
         ("people.create", "5", "expected a JSON object, found a number"),
         ("people.list", r#"{"nam":1}"#, "did you mean `name`?"),
         ("people.list", r#"{"name":{}}"#, "expected a string"),
+        (
+            "items.list",
+            r#"{"expand":"parent.parent.parent.parent"}"#,
+            r#""code":106,"message":"limit_exceeded: more than 3 levels (limit `expand_depth_max`)""#,
+        ),
+        ("entries.create", r#"{"data":{"text":"","stars":6}}"#, "invalid_argument: 2 places are wrong; the first: `/text`: "),
+        ("batch", r#"{"operations":[{"create":"entries","data":{"text":""}}]}"#, r#""message":"invalid_argument: operation 0: `/text`: "#),
+        (
+            "batch",
+            r#"{"operations":[{"delete":"people","key":"00000000-0000-0000-0000-0000000000ff"}]}"#,
+            r#""message":"not_found: operation 0: no `Person` with this key""#,
+        ),
         ("people.create", r#"{"data":{"name":"a"},"request_id":""}"#, "1 to 255 visible characters"),
     ] {
         client.check(method, data, part).await;
