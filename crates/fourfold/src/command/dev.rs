@@ -41,6 +41,9 @@ struct Session<'a> {
 }
 
 async fn dev(path: &Path, loaded: Loaded, config: &Config) -> Result<(), Failure> {
+    // Before anything that takes long, so that no edit is missed.
+    let (changed, mut changes) = mpsc::channel(1);
+    let _watcher = watch(&loaded.files.model, changed)?;
     let opened = load::open_store(config)?;
     let key = DevKey::open(&config.data).map_err(Failure::failed)?;
     let session = Session { path, config, opened, key };
@@ -52,8 +55,6 @@ async fn dev(path: &Path, loaded: Loaded, config: &Config) -> Result<(), Failure
     }
     let running = Running::start(config, session.faces(&loaded)?, true, session.key.bytes()).await.map_err(Failure::failed)?;
     session.greet(&loaded.model, &running);
-    let (changed, mut changes) = mpsc::channel(1);
-    let _watcher = watch(&loaded.files.model, changed)?;
     let ended = ended();
     tokio::pin!(ended);
     loop {
