@@ -5,8 +5,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 
-use fourfold_model::Lock;
-use fourfold_model::SharedModel;
+use fourfold_model::{Lock, SharedModel};
 use fourfold_server::config::{Config, StoreUrl};
 use fourfold_server::open::{ModelFiles, data_folder};
 use fourfold_store::memory::MemoryStore;

@@ -1,7 +1,7 @@
 //! What of the model this face shows, and under which names: asked by the schema and by the compiler alike.
 
 use fourfold_model::names::camel;
-use fourfold_model::{Base, Entity, EntityId, ExprKind, Field, KEY, Model, Relation, Type, Value, Verb};
+use fourfold_model::{Base, Entity, EntityId, Field, KEY, Model, Relation, Type};
 
 /// Whether an entity is in this contract.
 pub(crate) fn exposed(entity: &Entity) -> bool {
@@ -23,15 +23,9 @@ pub(crate) fn reachable(model: &Model, relation: &Relation) -> bool {
     exposed(model.entity(relation.target))
 }
 
-/// Whether every caller may read every row of an entity.
-pub(crate) fn open_to_all(entity: &Entity) -> bool {
-    let always = |expr: &fourfold_model::Expr| matches!(expr.kind, ExprKind::Literal(Value::Boolean(true)));
-    entity.rules.iter().any(|rule| rule.verbs.contains(&Verb::Read) && always(&rule.expr))
-}
-
 /// Whether a to-one relation can be null for some reader: its column can, or its target can be hidden.
 pub(crate) fn nullable_relation(model: &Model, column: &Field, relation: &Relation) -> bool {
-    column.nullable_out() || !open_to_all(model.entity(relation.target))
+    column.nullable_out() || !model.entity(relation.target).is_open()
 }
 
 /// Whether a field is an owned list.

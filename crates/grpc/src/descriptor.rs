@@ -8,7 +8,9 @@ use prost_types::{
     MessageOptions, MethodDescriptorProto, MethodOptions, OneofDescriptorProto, ServiceDescriptorProto,
 };
 
-use crate::schema::{Enum, Field, File, Label, Message, Method, Service, Ty, pascal};
+use fourfold_model::names::pascal;
+
+use crate::schema::{Enum, Field, File, Label, Message, Method, Service, Ty};
 use crate::text::camel;
 
 /// The descriptor of a file.

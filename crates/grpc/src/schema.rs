@@ -174,15 +174,6 @@ pub fn full_name(model: &Model, name: &str) -> String {
     format!(".{}.{name}", model.package.name)
 }
 
-/// `invoice_lines` as protobuf names it: `InvoiceLines`.
-pub fn pascal(snake: &str) -> String {
-    let word = |word: &str| {
-        let mut letters = word.chars();
-        letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>()).unwrap_or_default()
-    };
-    snake.split('_').map(word).collect()
-}
-
 /// The protobuf type of a scalar, enum or owned type.
 pub fn ty(model: &Model, base: Base) -> Ty {
     match base {

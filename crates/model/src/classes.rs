@@ -8,7 +8,7 @@ use crate::model::{Entity, RuleClass, Verb};
 
 /// The class of an entity's read rules and of the masks of its fields.
 pub(crate) fn class(entity: &Entity) -> RuleClass {
-    let rules = entity.rules.iter().filter(|rule| rule.verbs.contains(&Verb::Read)).map(|rule| &rule.expr);
+    let rules = entity.rules_for(Verb::Read).map(|rule| &rule.expr);
     let mut memberships = 0;
     for expr in rules {
         match beyond(expr) {
@@ -18,8 +18,8 @@ pub(crate) fn class(entity: &Entity) -> RuleClass {
         }
     }
     // A mask hides a value and not the row; one that looks beyond the row cannot be judged while watching.
-    let masks = entity.fields.iter().filter_map(|field| field.read_rule.as_ref());
-    if masks.into_iter().any(|expr| !matches!(beyond(expr), Beyond::Nothing)) {
+    let mut masks = entity.fields.iter().filter_map(|field| field.read_rule.as_ref());
+    if masks.any(|expr| !matches!(beyond(expr), Beyond::Nothing)) {
         return RuleClass::General;
     }
     match memberships {

@@ -555,6 +555,14 @@ impl Entity {
     pub fn field_ids(&self) -> impl Iterator<Item = (FieldId, &Field)> {
         self.fields.iter().enumerate().map(|(index, field)| (FieldId(index as u16), field))
     }
+    /// The rules that are for this verb.
+    pub fn rules_for(&self, verb: Verb) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(move |rule| rule.verbs.contains(&verb))
+    }
+    /// Whether every caller may read every row.
+    pub fn is_open(&self) -> bool {
+        self.rules_for(Verb::Read).any(|rule| rule.expr == Expr::truth())
+    }
     /// The field of this name.
     pub fn field_by_name(&self, name: &str) -> Option<FieldId> {
         self.field_names.get(name).copied()

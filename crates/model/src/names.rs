@@ -106,6 +106,13 @@ pub fn camel(name: &str) -> String {
     camel
 }
 
+/// `invoice_line` as types and protobuf's methods write it: `InvoiceLine`.
+pub fn pascal(name: &str) -> String {
+    let camel = camel(name);
+    let mut letters = camel.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
 /// `InvoiceLine` as members and tables write it: `invoice_line`. An acronym is one word: `HTTPServer` is `http_server`.
 pub fn snake(name: &str) -> String {
     let letters: Vec<char> = name.chars().collect();
@@ -198,6 +205,8 @@ mod tests {
         assert_eq!(snake("Iso2Code"), "iso2_code");
         assert_eq!(camel("invoice_line_id"), "invoiceLineId");
         assert_eq!(camel("a_1"), "a1");
+        assert_eq!(pascal("invoice_lines"), "InvoiceLines");
+        assert_eq!(pascal("_a__b_"), "AB");
         assert_eq!(screaming_snake("OrderState"), "ORDER_STATE");
     }
 

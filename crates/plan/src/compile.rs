@@ -93,10 +93,8 @@ impl Compiler<'_> {
 
     /// The rule under which a caller sees a row of `entity` at `level`.
     pub fn read_rule(&mut self, entity: EntityId, level: Level) -> Result<Node, Error> {
-        let rules: Vec<Expr> =
-            self.model.entity(entity).rules.iter().filter(|rule| rule.verbs.contains(&Verb::Read)).map(|rule| rule.expr.clone()).collect();
-        let frame = Frame::of(entity, level, Rights::Author);
-        let nodes = rules.iter().map(|expr| self.node(expr, &frame)).collect::<Result<Vec<_>, _>>()?;
+        let (model, frame) = (self.model, Frame::of(entity, level, Rights::Author));
+        let nodes = model.entity(entity).rules_for(Verb::Read).map(|rule| self.node(&rule.expr, &frame)).collect::<Result<Vec<_>, _>>()?;
         Ok(Node::any(nodes))
     }
 

@@ -80,8 +80,10 @@ impl Settle<'_> {
         if row.value(KEY).is_null() {
             errors.push(FieldError { pointer: "/id".to_owned(), detail: "a key is required".to_owned() });
         }
-        self.claims_held(&row)?;
         self.nulls_allowed(&row, &mut errors);
+        if !errors.is_empty() {
+            self.claims_held(&row)?;
+        }
         refuse(errors)?;
         Ok(row)
     }

@@ -173,6 +173,26 @@ impl Node {
         }
     }
 
+    /// Shows `see` every part, this one last.
+    pub(crate) fn visit(&self, see: &mut dyn FnMut(&Node)) {
+        match self {
+            Node::Constant(..) | Node::Bind(..) | Node::Column(..) => {}
+            Node::Not(a) | Node::Truth(a) | Node::IsNull(a) | Node::Rescale { of: a, .. } => a.visit(see),
+            Node::Exists { body, .. } | Node::ExistsOwned { body, .. } => body.visit(see),
+            Node::Compare(_, a, b) | Node::Same(a, b) | Node::Arithmetic(_, a, b) => [a, b].into_iter().for_each(|part| part.visit(see)),
+            Node::Conditional(a, b, c) => [a, b, c].into_iter().for_each(|part| part.visit(see)),
+            Node::One { key, guard, value, .. } => [key, value].into_iter().chain(guard).for_each(|part| part.visit(see)),
+            Node::And(parts) | Node::Or(parts) | Node::Call(_, parts) => parts.iter().for_each(|part| part.visit(see)),
+            Node::In(a, set) => {
+                a.visit(see);
+                if let Set::Nodes(parts) = set {
+                    parts.iter().for_each(|part| part.visit(see));
+                }
+            }
+        }
+        see(self);
+    }
+
     /// The same node with `change` applied to every part, innermost first.
     pub fn map(self, change: &mut dyn FnMut(Node) -> Node) -> Node {
         let mut boxed = |node: Box<Node>| Box::new(node.map(change));

@@ -59,6 +59,13 @@ pub(crate) struct WriteRule {
     pub fields: Option<Vec<FieldId>>,
 }
 
+impl WriteRule {
+    /// Whether a caller may set this field by it.
+    pub fn names(&self, field: FieldId) -> bool {
+        self.fields.as_ref().is_none_or(|fields| fields.contains(&field))
+    }
+}
+
 /// What the server does to fields of a row or an element.
 #[derive(Debug)]
 pub(crate) struct FieldWrites {
@@ -192,7 +199,7 @@ fn on(entity: EntityId, level: Level) -> Frame {
 fn rules(compiler: &mut Compiler<'_>, id: EntityId, verb: Verb) -> Result<Vec<WriteRule>, Error> {
     let model = compiler.model;
     let mut compiled = Vec::new();
-    for rule in model.entity(id).rules.iter().filter(|rule| rule.verbs.contains(&verb)) {
+    for rule in model.entity(id).rules_for(verb) {
         let new = compiler.node(&rule.expr, &on(id, NEW))?;
         let old = compiler.node(&rule.expr, &on(id, OLD))?;
         compiled.push(WriteRule { new, old, fields: rule.fields.clone() });

@@ -111,7 +111,7 @@ fn why_not(entity: &Entity) -> Option<String> {
     if entity.class != RuleClass::General {
         return None;
     }
-    let rule = entity.rules.iter().filter(|rule| rule.verbs.contains(&Verb::Read)).find(|rule| looks_further(&rule.expr));
+    let rule = entity.rules_for(Verb::Read).find(|rule| looks_further(&rule.expr));
     let mask = entity.fields.iter().find(|field| field.read_rule.as_ref().is_some_and(looks_further));
     Some(match (rule, mask) {
         (Some(rule), _) => format!("its read rule `{}` looks beyond the row, the caller and one membership of the caller", rule.text),
@@ -303,28 +303,21 @@ impl Node {
     /// Whether it needs no row but its own; a test of membership needs none.
     fn is_local(&self) -> bool {
         let mut local = true;
-        self.clone().map(&mut |part| {
-            let elsewhere = match &part {
-                Node::One { level, .. } => *level != MEMBERSHIP,
-                Node::Exists { .. } => true,
-                _ => false,
-            };
-            local = local && !elsewhere;
-            part
+        self.visit(&mut |part| match part {
+            Node::One { level, .. } => local &= *level == MEMBERSHIP,
+            Node::Exists { .. } => local = false,
+            _ => {}
         });
         local
     }
 
     fn mark_binds(&self, used: &mut [bool]) {
-        self.clone().map(&mut |part| {
-            let index = match &part {
-                Node::Bind(index, _) | Node::In(_, Set::Bind(index, _)) => Some(*index),
-                _ => None,
-            };
-            if let Some(mark) = index.and_then(|index| used.get_mut(usize::from(index))) {
+        self.visit(&mut |part| {
+            if let Node::Bind(index, _) | Node::In(_, Set::Bind(index, _)) = part
+                && let Some(mark) = used.get_mut(usize::from(*index))
+            {
                 *mark = true;
             }
-            part
         });
     }
 }

@@ -92,16 +92,14 @@ impl Step {
 
     /// What the caller sets that a rule does not name.
     pub(crate) fn beyond(&self, rule: &WriteRule) -> Vec<FieldId> {
-        let covers = |field: &FieldId| rule.fields.as_ref().is_none_or(|fields| fields.contains(field));
-        self.set.iter().map(|(field, _)| *field).filter(|field| !covers(field)).collect()
+        self.set.iter().map(|(field, _)| *field).filter(|field| !rule.names(*field)).collect()
     }
 }
 
 impl Settle<'_> {
     /// A field that only a claim fills: a caller without the claim is refused, unless a rule that holds lets it set the field itself.
     pub(crate) fn claims_held(&mut self, row: &Row) -> Result<(), Halt> {
-        let prepared = self.step.prepared.clone();
-        let model = self.plan.model.clone();
+        let (step, model) = (self.step, self.plan.model.clone());
         let entity = model.entity(self.entity);
         let missing = entity.field_ids().find_map(|(id, field)| match field.default {
             Some(Default::Claim(claim)) if id != KEY && !field.ty.nullable && row.value(id).is_null() && !self.sets(id) => {
@@ -111,9 +109,8 @@ impl Settle<'_> {
         });
         let Some((id, claim)) = missing else { return Ok(()) };
         self.place(NEW, row.clone());
-        let rules = if self.before.row.is_some() { &prepared.rules.update } else { &prepared.rules.create };
-        let names = |rule: &&WriteRule| rule.fields.as_ref().is_none_or(|fields| fields.contains(&id));
-        for rule in rules.iter().filter(names).filter(|_| entity.field(id).writable()) {
+        let rules = step.rules_of(self.before.row.is_some()).iter();
+        for rule in rules.filter(|rule| entity.field(id).writable() && rule.names(id)) {
             if self.holds(&rule.new)? {
                 return Ok(());
             }

@@ -60,7 +60,7 @@ fn of_entity(model: &Model, entity: &Entity) -> Value {
         "graphql": names::camel(&entity.plural),
         "shown": shown_fields(entity),
         "service": format!("{}.{}Service", model.package.name, entity.name),
-        "list": format!("List{}", capital(&names::camel(&entity.plural))),
+        "list": format!("List{}", names::pascal(&entity.plural)),
         "members": members,
         "rules": rules,
         "expose": {"rest": exposed.rest, "graphql": exposed.graphql, "grpc": exposed.grpc, "websocket": exposed.websocket},
@@ -121,9 +121,4 @@ fn verb_name(verb: Verb) -> &'static str {
         Verb::Update => "update",
         Verb::Delete => "delete",
     }
-}
-
-fn capital(name: &str) -> String {
-    let mut letters = name.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -98,7 +98,7 @@ impl<'a> Committing<'a> {
     /// Whether a step writes by one statement, so that nothing of it stands when it is refused. The event is written after all steps.
     fn is_one_statement(&self, step: usize) -> bool {
         let entity = self.plan.head(step).entity;
-        !self.plan.deletes(step) && self.texts.table_of(entity).is_some_and(|table| table.owned.is_empty())
+        !self.plan.deletes(step) && self.texts.table(entity).is_ok_and(|table| table.owned.is_empty())
     }
 
     fn all(&mut self) -> Done<Vec<Result<SettledStep, Error>>> {

@@ -60,6 +60,11 @@ fn prepare(connection: &Connection) -> Result<()> {
     functions::register(connection)
 }
 
+/// Copies of the write-ahead log what no reader is in the way of.
+pub fn copy_log(connection: &Connection) -> Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
 /// A text or number that the database knows of itself.
 pub fn meta<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> Result<Option<T>> {
     connection.query_row("SELECT value FROM fourfold_meta WHERE name = ?1", [name], |row| row.get(0)).optional()

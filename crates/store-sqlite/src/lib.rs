@@ -250,7 +250,7 @@ fn checkpoint(inner: &Inner, checkpointer: &mut Option<rusqlite::Connection>) {
     }
     if let Some(connection) = checkpointer {
         // One that cannot finish is tried again; what it copied stays copied.
-        let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        let _ = connection::copy_log(connection);
     }
 }
 

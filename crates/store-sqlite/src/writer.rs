@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::commit::{Committing, Counters, Stop, Texts};
+use crate::connection::copy_log;
 use crate::error::{to_error, unavailable, unknown};
 use crate::{Inner, LOG_BYTES_MAX};
 
@@ -78,17 +79,16 @@ impl Writer {
 
     /// Copies a write-ahead log that has grown too long, so that the next commit begins it anew.
     fn bound_log(&self) {
-        let whole = !self.inner.poisoned.load(Ordering::Acquire);
-        if whole && self.inner.files.log_bytes() >= LOG_BYTES_MAX {
+        if self.is_whole() && self.inner.files.log_bytes() >= LOG_BYTES_MAX {
             // While a long read needs an old page the log goes on; what was copied stays copied.
-            let _ = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+            let _ = copy_log(&self.connection);
         }
     }
 
     fn end(&mut self) {
         self.inner.readers.close();
         // After a failed commit nobody knows what of the log is on the disk: its judge is the next opening.
-        if !self.inner.poisoned.load(Ordering::Acquire) {
+        if self.is_whole() {
             // A checkpoint that fails leaves the log to the next opening.
             let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
         }
@@ -220,8 +220,11 @@ impl Writer {
 
     /// After a commit of unknown outcome nothing more is written.
     fn whole(&self) -> Result<(), Error> {
-        let poisoned = self.inner.poisoned.load(Ordering::Acquire);
-        if poisoned { Err(unavailable("the store failed and must be started again")) } else { Ok(()) }
+        if self.is_whole() { Ok(()) } else { Err(unavailable("the store failed and must be started again")) }
+    }
+
+    fn is_whole(&self) -> bool {
+        !self.inner.poisoned.load(Ordering::Acquire)
     }
 
     fn poison(&self) {

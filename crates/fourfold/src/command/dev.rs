@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fourfold_engine::Engine;
-use fourfold_model::Model;
+use fourfold_model::{Model, names};
 use fourfold_server::auth::DevKey;
 use fourfold_server::config::Config;
 use fourfold_server::drain::Running;
@@ -117,8 +117,7 @@ fn tries(model: &Model, base: &str, running: &Running) -> Vec<(&'static str, Str
     let address = running.address();
     let Some(entity) = model.entities.iter().find(|entity| !entity.internal) else { return Vec::new() };
     let (version, plural, name) = (&model.package.version, &entity.plural, &entity.name);
-    let camel = fourfold_model::names::camel(plural);
-    let list: String = camel.chars().take(1).flat_map(char::to_uppercase).chain(camel.chars().skip(1)).collect();
+    let (camel, list) = (names::camel(plural), names::pascal(plural));
     let service = format!("{}.{name}Service/List{list}", model.package.name);
     vec![
         ("REST", format!("{base}/{version}/{plural}"), format!("curl '{base}/{version}/{plural}?page_size=3'")),

@@ -1,9 +1,10 @@
 //! An entity's service, its requests and responses.
 
+use fourfold_model::names::pascal;
 use fourfold_model::{Entity, Model};
 
 use super::parameters::{self, Kind, Parameter};
-use super::{Field, Message, Method, Service, Ty, aggregate, full_name, pascal, ty};
+use super::{Field, Message, Method, Service, Ty, aggregate, full_name, ty};
 
 const EMPTY: &str = ".google.protobuf.Empty";
 

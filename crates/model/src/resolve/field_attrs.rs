@@ -8,7 +8,7 @@ use crate::diagnostics::Diagnostic;
 use crate::model::*;
 use crate::typing::RowKind;
 
-const KNOWN: [&str; 20] = [
+const KNOWN: [&str; 19] = [
     "key",
     "default",
     "unique",
@@ -28,7 +28,6 @@ const KNOWN: [&str; 20] = [
     "relation",
     "allow",
     "deprecated",
-    "claim",
 ];
 
 impl Resolver<'_> {
@@ -56,7 +55,7 @@ impl Resolver<'_> {
             }
             "allow" => self.allow_attr(row, id, attr),
             "relation" => self.error(&attr.span, "`@relation` on what is no relation", "expected it on a member whose type is an entity"),
-            _ => self.unknown_attr(attr, "a field", &KNOWN[..19]),
+            _ => self.unknown_attr(attr, "a field", &KNOWN),
         }
     }
 

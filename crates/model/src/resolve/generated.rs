@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use super::Resolver;
 use crate::ast::Span;
 use crate::model::*;
-use crate::names::{GRAPHQL_SUFFIXES, RESERVED_PLURALS, camel, screaming_snake, snake};
+use crate::names::{GRAPHQL_SUFFIXES, RESERVED_PLURALS, camel, pascal, screaming_snake, snake};
 
 /// Scalars of the GraphQL contract; each has filters of its own.
 const GRAPHQL_SCALARS: [&str; 13] =
@@ -257,11 +257,4 @@ impl Resolver<'_> {
             }
         }
     }
-}
-
-/// `invoice_lines` as protobuf writes it in a method: `InvoiceLines`.
-fn pascal(name: &str) -> String {
-    let camel = camel(name);
-    let mut letters = camel.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }

@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 use super::entity_attrs::blocks;
 use super::{Resolver, args};
 use crate::Lock;
-use crate::ast::{Arg, Attr};
+use crate::ast::{Arg, Attr, Span};
 use crate::diagnostics::Diagnostic;
 use crate::lock::Wish;
 
@@ -55,10 +55,15 @@ impl Resolver<'_> {
             .named("table")
             .and_then(|arg| args::string(arg, attr, "a table's name, as in `\"Person\"`", &mut self.diagnostics).map(|text| (text, arg)));
         if let Some((text, arg)) = table {
-            if text.is_empty() || text.len() > 63 || text.contains(char::is_control) {
-                self.error(&arg.span, "a table's name is not like this", "expected 1 to 63 bytes without control characters");
-            }
+            self.stored_name("table", text, &arg.span);
             self.wish(entity, "").column = Some(SmolStr::new(text));
+        }
+    }
+
+    /// Tells of a name that not every store takes.
+    fn stored_name(&mut self, of: &str, name: &str, span: &Span) {
+        if name.is_empty() || name.len() > 63 || name.contains(char::is_control) {
+            self.error(span, format!("a {of}'s name is not like this"), "expected 1 to 63 bytes without control characters");
         }
     }
 
@@ -82,10 +87,7 @@ impl Resolver<'_> {
             }
             "column" => {
                 if let Some((column, span)) = args::text(attr, "a column, as in `@column(\"TrackId\")`", &mut self.diagnostics) {
-                    let fits = !column.is_empty() && column.len() <= 63 && !column.contains(char::is_control);
-                    if !fits {
-                        self.error(&span, "a column's name is not like this", "expected 1 to 63 bytes without control characters");
-                    }
+                    self.stored_name("column", column, &span);
                     let column = SmolStr::new(column);
                     self.wish(owner, member).column = Some(column);
                 }

@@ -96,8 +96,7 @@ impl Walk<'_> {
 
     fn step(&self, start: Start, hop: RelationId) -> Option<Start> {
         let target = start.of.relations(self.model).get(usize::from(hop.0))?.target;
-        let open = |rule: &Rule| rule.verbs.contains(&Verb::Read) && rule.expr == Expr::truth();
-        let closed = start.closed || !self.model.entity(target).rules.iter().any(open);
+        let closed = start.closed || !self.model.entity(target).is_open();
         Some(Start { of: RowKind::Entity(target), own: false, closed })
     }
 }

@@ -115,7 +115,7 @@ fn served_fault(field: &Field) -> Fault {
 }
 
 fn entity_fault(entity: &Entity, field: &Field) -> Fault {
-    let creatable = !entity.readonly && entity.rules.iter().any(|rule| rule.verbs.contains(&Verb::Create));
+    let creatable = !entity.readonly && entity.rules_for(Verb::Create).next().is_some();
     let empty = field.default.is_none() && !field.ty.nullable && !field.ty.list;
     (field.readonly && empty && creatable).then_some((
         "`@readonly` on a field without a default that is never null",

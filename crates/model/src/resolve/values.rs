@@ -36,12 +36,11 @@ impl Resolver<'_> {
     }
 
     fn enum_default(&mut self, node: &Node, name: &SmolStr, ty: Type) -> Option<Default> {
-        let Base::Enum(id) = ty.base else {
+        if !matches!(ty.base, Base::Enum(_)) {
             self.error(&node.span, format!("`{name}` is no default"), "expected a literal, `uuid7()`, `next()`, `now()` or `caller.x`");
             return None;
-        };
+        }
         let literal = Node { kind: NodeKind::Text(name.to_string()), span: node.span.clone() };
-        let _ = id;
         self.literal(&literal, ty, "a default").map(Default::Literal)
     }
 

@@ -3,8 +3,9 @@
 use smol_str::SmolStr;
 
 use super::Resolver;
+use super::entity_attrs::blocks;
 use super::reads::reads;
-use crate::ast::{MemberItem, Span};
+use crate::ast::Span;
 use crate::classes::class;
 use crate::diagnostics::Diagnostic;
 use crate::expr::{Expr, ExprKind};
@@ -40,10 +41,7 @@ impl Resolver<'_> {
     /// Where a block attribute of an entity stands; else the entity's name.
     fn block_span(&self, id: EntityId, name: &str) -> Span {
         let item = self.entity_items.get(usize::from(id.0)).map(|(_, item)| *item);
-        let block = item.into_iter().flat_map(|item| &item.members).find_map(|member| match member {
-            MemberItem::Block(attr) if attr.name.text == name => Some(attr.span.clone()),
-            _ => None,
-        });
+        let block = item.into_iter().flat_map(blocks).find(|attr| attr.name.text == name).map(|attr| attr.span.clone());
         block.unwrap_or_else(|| item.map_or(0..0, |item| item.name.span.clone()))
     }
 
@@ -57,7 +55,7 @@ impl Resolver<'_> {
         if !entity.cache.is_some_and(|cache| cache.public) {
             return;
         }
-        let rules = entity.rules.iter().filter(|rule| rule.verbs.contains(&Verb::Read)).map(|rule| &rule.expr);
+        let rules = entity.rules_for(Verb::Read).map(|rule| &rule.expr);
         let masks = entity.fields.iter().filter_map(|field| field.read_rule.as_ref());
         if rules.chain(masks).any(|expr| expr.any(&|part| matches!(part.kind, ExprKind::Claim(_)))) {
             let span = self.block_span(id, "cache");
@@ -86,9 +84,8 @@ impl Resolver<'_> {
             entity.rules.iter().any(|rule| !rule.verbs.contains(&Verb::Read) && tests(&rule.expr))
         };
         let writable = |field: FieldId| {
-            let updates = |rule: &&Rule| rule.verbs.contains(&Verb::Update);
             let sets = |rule: &Rule| rule.fields.as_ref().is_none_or(|fields| fields.contains(&field));
-            entity.rules.iter().filter(updates).any(|rule| sets(rule) && !only_roles(&rule.expr))
+            entity.rules_for(Verb::Update).any(|rule| sets(rule) && !only_roles(&rule.expr))
         };
         let open = |field: &Field| field.writable() && !field.once && field.write_rule.is_none() && matches!(field.ty.base, Base::Enum(_));
         let found = entity.field_ids().filter(|(at, field)| open(field) && named(*at) && writable(*at));

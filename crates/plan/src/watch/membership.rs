@@ -36,8 +36,7 @@ impl Membership {
         if watched.class != RuleClass::Membership {
             return Ok(None);
         }
-        let rules = watched.rules.iter().filter(|rule| rule.verbs.contains(&Verb::Read));
-        let Some((hops, relation, body)) = rules.filter_map(|rule| find(&rule.expr)).next() else {
+        let Some((hops, relation, body)) = watched.rules_for(Verb::Read).find_map(|rule| find(&rule.expr)) else {
             return Err(Error::internal("a rule of class M without an `exists`"));
         };
         let (entity, link) = target(model, watched, hops, relation)?;

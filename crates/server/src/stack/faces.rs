@@ -69,10 +69,7 @@ impl Faces {
 pub(crate) struct Contracts {
     pub(crate) visibility: Visibility,
     model: SharedModel,
-    openapi: OnceLock<Bytes>,
-    sdl: OnceLock<Bytes>,
-    proto: OnceLock<Bytes>,
-    descriptor: OnceLock<Bytes>,
+    written: [OnceLock<Bytes>; CONTRACTS.len()],
     /// The page at `/`, in `dev`.
     pub(crate) page: Option<Bytes>,
 }
@@ -82,23 +79,38 @@ impl Contracts {
         Contracts {
             visibility: shown.visibility,
             model: Arc::clone(model),
-            openapi: OnceLock::new(),
-            sdl: OnceLock::new(),
-            proto: OnceLock::new(),
-            descriptor: OnceLock::new(),
+            written: Default::default(),
             page: shown.dev.then(|| page::page(model).into()),
         }
     }
 
-    /// The contract at a path, with its media type.
+    /// Whether a contract is at a path.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        CONTRACTS.iter().any(|contract| contract.path == path)
+    }
+
+    /// The contract at a path: its media type and what it says.
     pub(crate) fn at(&self, path: &str) -> Option<(&'static str, Bytes)> {
-        let written = |once: &OnceLock<Bytes>, write: fn(&Model) -> Vec<u8>| once.get_or_init(|| write(&self.model).into()).clone();
-        Some(match path {
-            "/openapi.json" => ("application/vnd.oai.openapi+json;version=3.1", written(&self.openapi, contract::openapi)),
-            "/schema.graphql" => ("text/plain; charset=utf-8", written(&self.sdl, contract::graphql)),
-            "/schema.proto" => ("text/plain; charset=utf-8", written(&self.proto, contract::proto)),
-            "/descriptor.binpb" => ("application/octet-stream", written(&self.descriptor, contract::descriptor)),
-            _ => return None,
-        })
+        let (contract, once) = CONTRACTS.iter().zip(&self.written).find(|(contract, _)| contract.path == path)?;
+        Some((contract.media_type, once.get_or_init(|| (contract.write)(&self.model)).clone()))
     }
 }
+
+/// A contract that is served.
+struct Contract {
+    path: &'static str,
+    media_type: &'static str,
+    write: fn(&Model) -> Bytes,
+}
+
+/// Where the contracts are.
+const CONTRACTS: [Contract; 4] = [
+    Contract {
+        path: "/openapi.json",
+        media_type: "application/vnd.oai.openapi+json;version=3.1",
+        write: |model| contract::openapi(model).into(),
+    },
+    Contract { path: "/schema.graphql", media_type: "text/plain; charset=utf-8", write: |model| contract::graphql(model).into() },
+    Contract { path: "/schema.proto", media_type: "text/plain; charset=utf-8", write: |model| contract::proto(model).into() },
+    Contract { path: "/descriptor.binpb", media_type: "application/octet-stream", write: |model| contract::descriptor(model).into() },
+];

@@ -29,7 +29,7 @@ pub(super) fn answer(faces: &Faces, context: &Context, method: &Method, path: &s
 
 /// A contract, for who may read it.
 fn contract(faces: &Faces, context: &Context, path: &str) -> Result<Option<Response<Body>>, Error> {
-    if !CONTRACTS.contains(&path) {
+    if !faces.contracts.has(path) {
         return Ok(None);
     }
     match faces.contracts.visibility {
@@ -40,9 +40,6 @@ fn contract(faces: &Faces, context: &Context, path: &str) -> Result<Option<Respo
         _ => Ok(faces.contracts.at(path).map(|(kind, text)| typed(kind, text))),
     }
 }
-
-/// Where the contracts are.
-const CONTRACTS: [&str; 4] = ["/openapi.json", "/schema.graphql", "/schema.proto", "/descriptor.binpb"];
 
 fn typed(kind: &'static str, text: Bytes) -> Response<Body> {
     let mut answer = Response::new(full(text));

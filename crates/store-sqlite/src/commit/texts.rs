@@ -41,10 +41,6 @@ impl Texts {
         self.tables.get(usize::from(id.0)).ok_or_else(|| Error::internal("an entity of another model").into())
     }
 
-    pub(super) fn table_of(&self, id: EntityId) -> Option<&TableWrites> {
-        self.tables.get(usize::from(id.0))
-    }
-
     /// Whether a key of this entity can have a tombstone.
     pub(super) fn has_tombstones(&mut self, connection: &Connection, id: EntityId) -> Done<bool> {
         let number = self.model.entity(id).number;

@@ -82,13 +82,8 @@ fn with_plural(name: String, words: &mut BTreeSet<String>) -> TypeName {
 
 /// `invoice_line`, `InvoiceLine` and `invoice lines` as a type.
 fn wanted_type(table: &str) -> String {
-    let name: String = snake(table).split('_').map(capital).collect();
+    let name = names::pascal(&snake(table));
     if name.starts_with(|c: char| c.is_ascii_uppercase()) { name } else { format!("T{name}") }
-}
-
-fn capital(word: &str) -> String {
-    let mut letters = word.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// The names of one entity's members: in camel case no two may be alike.

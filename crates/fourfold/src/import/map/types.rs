@@ -60,8 +60,8 @@ pub fn key(source: &Source, table: &Table, column: &Column, notes: &mut Vec<Stri
 
 /// Whether every row's value can be a key.
 pub fn is_key(source: &Source, table: &Table, column: &Column) -> rusqlite::Result<bool> {
-    let probe = Probe::new(source, table, column);
-    probe.fits(probe.first_fit(&keys(&candidates(&column.declared)))?)
+    let fit = Probe::new(source, table, column).fit(&keys(&candidates(&column.declared)))?;
+    Ok(fit.is_some())
 }
 
 fn keys(wanted: &[Base]) -> Vec<Base> {
@@ -151,13 +151,17 @@ impl<'a> Probe<'a> {
 
     /// The first type that every value has; a text, or bytes, where none is. Rows that even these do not take are refused by name later.
     fn first_fit(&self, wanted: &[Base]) -> rusqlite::Result<Base> {
-        let last = [Base::String, Base::Bytes];
-        for base in wanted.iter().chain(&last) {
+        Ok(self.fit(wanted)?.or(wanted.first().copied()).unwrap_or(Base::String))
+    }
+
+    /// The first type that every value has, a text and bytes being the last.
+    fn fit(&self, wanted: &[Base]) -> rusqlite::Result<Option<Base>> {
+        for base in wanted.iter().chain(&[Base::String, Base::Bytes]) {
             if self.fits(*base)? {
-                return Ok(*base);
+                return Ok(Some(*base));
             }
         }
-        Ok(wanted.first().copied().unwrap_or(Base::String))
+        Ok(None)
     }
 
     fn fits(&self, base: Base) -> rusqlite::Result<bool> {
