@@ -6,6 +6,7 @@ mod texts;
 use fourfold_model::{Default as FieldDefault, EntityId, FieldId, KEY, Model, OnDelete, Row, Value};
 use fourfold_op::{Change, Error};
 use fourfold_plan::{Before, Moment, Probe, Reference, Settled, Settling, WritePlan};
+use fourfold_store::record::{Record, RecordedEvent};
 use fourfold_store::sql::{Codec, NodeWriter, Table, TableWrites, owner_number};
 use fourfold_store::{CommitError, Expect, Put, SettledStep, Side, encode_outcome};
 use rusqlite::types::ToSqlOutput;
@@ -40,16 +41,6 @@ impl From<Error> for Stop {
 
 type Done<T> = Result<T, Stop>;
 
-/// An event that has no number yet.
-struct Pending {
-    entity: u32,
-    key: Value,
-    codec: Codec,
-    revision: u64,
-    changed: Option<bytes::Bytes>,
-    after: Option<bytes::Bytes>,
-}
-
 /// A request under way.
 pub struct Committing<'a> {
     pub connection: &'a Connection,
@@ -59,7 +50,8 @@ pub struct Committing<'a> {
     pub moment: Moment,
     /// The last position so far.
     pub position: u64,
-    events: Vec<Pending>,
+    record: Record,
+    /// Of the events' payloads.
     bytes: usize,
     /// The last insert's statement: the rows of an ingest are of one entity.
     insert: Option<(EntityId, CachedStatement<'a>)>,
@@ -74,7 +66,7 @@ impl<'a> Committing<'a> {
         plan: &'a WritePlan,
         (moment, position): (Moment, u64),
     ) -> Self {
-        Committing { connection, texts, counters, plan, moment, position, events: Vec::new(), bytes: 0, insert: None }
+        Committing { connection, texts, counters, plan, moment, position, record: Record::default(), bytes: 0, insert: None }
     }
 
     /// Does it all; what a refused request wrote is rolled back.
@@ -116,12 +108,12 @@ impl<'a> Committing<'a> {
     fn each(&mut self) -> Done<Vec<Result<SettledStep, Error>>> {
         let mut steps = Vec::with_capacity(self.plan.len());
         for step in 0..self.plan.len() {
-            let (events, bytes) = (self.events.len(), self.bytes);
+            let (mark, bytes) = (self.record.mark(), self.bytes);
             let done = if self.is_one_statement(step) { self.step(step) } else { self.guarded(|this| this.step(step)) };
             match done {
                 Ok(done) => steps.push(Ok(done)),
                 Err(Stop::Refused(CommitError::Refused(error))) => {
-                    self.events.truncate(events);
+                    self.record.cut(mark);
                     self.bytes = bytes;
                     steps.push(Err(error));
                 }
@@ -451,48 +443,29 @@ impl<'a> Committing<'a> {
 
     fn event(&mut self, settled: &Settled) -> Done<()> {
         self.bytes += [&settled.changed, &settled.after].into_iter().flatten().map(|bytes| bytes.len()).sum::<usize>();
-        if self.events.len() >= self.plan.events_max() {
+        if self.record.count() >= self.plan.events_max() {
             return Err(Error::limit("commit_events_max", self.plan.events_max(), "events").into());
         }
         if self.bytes > self.plan.bytes_max() {
             return Err(Error::limit("commit_bytes_max", self.plan.bytes_max(), "bytes").into());
         }
-        self.events.push(Pending {
+        self.record.push(&RecordedEvent {
             entity: self.plan.model().entity(settled.entity).number,
             key: settled.key.clone(),
-            codec: self.key_codec(settled.entity),
             revision: settled.revision,
-            changed: settled.changed.clone(),
-            after: settled.after.clone(),
+            changed: settled.changed.as_deref(),
+            after: settled.after.as_deref(),
         });
         Ok(())
     }
 
     /// Numbers the events, densely and as one.
     fn append(&mut self) -> Done<()> {
-        if self.events.is_empty() {
+        if self.record.count() == 0 {
             return Ok(());
         }
-        let model: &Model = self.plan.model();
-        let last = i64::try_from(self.position).unwrap_or(i64::MAX) + self.events.len() as i64;
-        let text = "INSERT INTO fourfold_log (position, commit_last, entity, key, revision, generation, changed, after, at, by) \
-                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-        let mut statement = self.connection.prepare_cached(text)?;
-        // What all events of a commit share is bound once.
-        statement.raw_bind_parameter(2, last)?;
-        statement.raw_bind_parameter(6, self.plan.generation())?;
-        statement.raw_bind_parameter(9, self.moment.now)?;
-        statement.raw_bind_parameter(10, &**self.plan.by())?;
-        for event in self.events.drain(..) {
-            self.position += 1;
-            statement.raw_bind_parameter(1, i64::try_from(self.position).unwrap_or(i64::MAX))?;
-            statement.raw_bind_parameter(3, event.entity)?;
-            statement.raw_bind_parameter(4, to_sql(model, event.codec, &event.key))?;
-            statement.raw_bind_parameter(5, i64::try_from(event.revision).unwrap_or(i64::MAX))?;
-            statement.raw_bind_parameter(7, event.changed.as_deref())?;
-            statement.raw_bind_parameter(8, event.after.as_deref())?;
-            statement.raw_execute()?;
-        }
+        let shared = Shared { generation: self.plan.generation(), at: self.moment.now, by: self.plan.by() };
+        self.position = append(self.connection, self.position, &self.record, &shared)?;
         Ok(())
     }
 
@@ -565,6 +538,24 @@ impl fourfold_plan::Scan for Loads<'_, '_> {
     }
 }
 
+/// What all events of a commit share.
+struct Shared<'a> {
+    generation: u32,
+    at: i64,
+    by: &'a str,
+}
+
+/// Writes a commit's record behind a position; the position of its last event.
+fn append(connection: &Connection, after: u64, record: &Record, shared: &Shared<'_>) -> rusqlite::Result<u64> {
+    let position = after + record.count() as u64;
+    let text = "INSERT INTO fourfold_commit (position, count, generation, at, by, events) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let number = i64::try_from(position).unwrap_or(i64::MAX);
+    let count = i64::try_from(record.count()).unwrap_or(i64::MAX);
+    let values = params![number, count, shared.generation, shared.at, shared.by, record.bytes()];
+    connection.prepare_cached(text)?.execute(values)?;
+    Ok(position)
+}
+
 /// Writes rows as they are, each with its event: for import, which has rows and no caller.
 pub fn load_rows(
     connection: &Connection,
@@ -579,27 +570,16 @@ pub fn load_rows(
     let definition = model.entity(entity);
     let key_codec = Codec::of(definition.key_type());
     let mut insert = connection.prepare_cached(&table.insert)?;
-    let text = "INSERT INTO fourfold_log (position, commit_last, entity, key, revision, generation, changed, after, at, by) \
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, ?7, ?8, 'import')";
-    let mut log = connection.prepare_cached(text)?;
+    let shared = Shared { generation, at: now, by: "import" };
     for (row, after) in rows {
         for (index, (field, codec)) in table.columns.iter().enumerate() {
             insert.raw_bind_parameter(index + 1, to_sql(model, *codec, row.value(*field)))?;
         }
         insert.raw_execute()?;
-        position += 1;
-        let number = i64::try_from(position).unwrap_or(i64::MAX);
-        let revision = i64::try_from(row.revision()).unwrap_or(i64::MAX);
-        log.execute(params![
-            number,
-            number,
-            definition.number,
-            to_sql(model, key_codec, row.value(KEY)),
-            revision,
-            generation,
-            &after[..],
-            now
-        ])?;
+        let mut record = Record::default();
+        let (key, revision) = (row.value(KEY).clone(), row.revision());
+        record.push(&RecordedEvent { entity: definition.number, key, revision, changed: None, after: Some(after) });
+        position = append(connection, position, &record, &shared)?;
         for owned in &table.owned {
             let Value::Owned(elements) = row.value(owned.field) else { continue };
             let mut statement = connection.prepare_cached(&owned.insert)?;

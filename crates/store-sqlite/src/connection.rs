@@ -10,8 +10,8 @@ use crate::functions;
 /// The tables beside the model's: the log, tombstones, counters, side records, and what the database knows of itself.
 const SYSTEM: &str = "
 CREATE TABLE IF NOT EXISTS fourfold_meta (name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS fourfold_log (position INTEGER PRIMARY KEY, commit_last INTEGER NOT NULL, entity INTEGER NOT NULL,
-  key ANY NOT NULL, revision INTEGER NOT NULL, generation INTEGER NOT NULL, changed BLOB, after BLOB, at INTEGER NOT NULL, by TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS fourfold_commit (position INTEGER PRIMARY KEY, count INTEGER NOT NULL, generation INTEGER NOT NULL,
+  at INTEGER NOT NULL, by TEXT NOT NULL, events BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS fourfold_tombstone (entity INTEGER NOT NULL, key ANY NOT NULL, revision INTEGER NOT NULL,
   PRIMARY KEY (entity, key)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS fourfold_counter (entity INTEGER NOT NULL, field INTEGER NOT NULL, value INTEGER NOT NULL,
@@ -78,7 +78,7 @@ pub fn set_meta(connection: &Connection, name: &str, value: impl rusqlite::ToSql
 
 /// The log's last position; 0 when it is empty.
 pub fn last_position(connection: &Connection) -> Result<u64> {
-    let mut statement = connection.prepare_cached("SELECT max(position) FROM fourfold_log")?;
+    let mut statement = connection.prepare_cached("SELECT max(position) FROM fourfold_commit")?;
     let last: Option<i64> = statement.query_row([], |row| row.get(0))?;
     Ok(last.and_then(|last| u64::try_from(last).ok()).unwrap_or(0))
 }

@@ -199,7 +199,7 @@ impl Opened {
         let term = meta::<i64>(connection, "opened")?.unwrap_or(0) + 1;
         set_meta(connection, "opened", term)?;
         let last_at: Option<i64> =
-            connection.query_row("SELECT at FROM fourfold_log ORDER BY position DESC LIMIT 1", [], |row| row.get(0)).optional()?;
+            connection.query_row("SELECT at FROM fourfold_commit ORDER BY position DESC LIMIT 1", [], |row| row.get(0)).optional()?;
         Ok(Opened {
             epoch: Epoch(epoch.into()),
             position,

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fourfold_model::{EntityId, Model};
 use fourfold_op::{Cursor, Epoch, Error, ErrorCode, Event, Position};
-use fourfold_store::{Budget, Entities, Tail};
+use fourfold_store::{Budget, Entities, Tail, record};
 use rusqlite::{Connection, Row};
 
 use crate::error::Fail;
-use crate::value::key_from_sql;
 
 /// Events looked at in one call, wanted or not.
-const SCANNED_MAX: usize = 10_000;
+const SCANNED_MAX: u64 = 10_000;
 
 /// The log as a snapshot has it.
 pub struct Log<'a> {
@@ -28,19 +27,16 @@ impl Log<'_> {
     /// Whole commits after a cursor, until the budget is spent.
     pub fn events(&self, after: &Cursor, of: &Entities, budget: Budget) -> Result<Tail, Fail> {
         self.check(after)?;
-        let text = "SELECT position, commit_last, entity, key, revision, generation, changed, after, at, by FROM fourfold_log \
-                    WHERE position > ?1 ORDER BY position";
+        let text = "SELECT position, count, generation, at, by, events FROM fourfold_commit WHERE position > ?1 ORDER BY position";
         let mut statement = self.connection.prepare_cached(text)?;
         let mut rows = statement.query([i64::try_from(after.after).unwrap_or(i64::MAX)])?;
-        let (mut events, mut commit) = (Vec::new(), Vec::new());
+        let mut events = Vec::new();
         let (mut through, mut bytes, mut scanned) = (after.after, 0, 0);
         while let Some(row) = rows.next()? {
-            let (position, last): (u64, u64) = (number(row, 0)?, number(row, 1)?);
-            scanned += 1;
-            commit.extend(self.event(row, of, position, last)?);
-            if position < last {
-                continue;
-            }
+            let (last, count): (u64, u64) = (number(row, 0)?, number(row, 1)?);
+            let mut commit = self.commit(row, of, last, count)?;
+            // A cursor may stand within a commit.
+            commit.retain(|event| event.position.0.get() > after.after);
             let more: usize = commit.iter().map(payload).sum();
             if !events.is_empty() && (events.len() + commit.len() > budget.events_max || bytes + more > budget.bytes_max) {
                 break;
@@ -48,6 +44,7 @@ impl Log<'_> {
             bytes += more;
             events.append(&mut commit);
             through = last;
+            scanned += count;
             if scanned >= SCANNED_MAX {
                 break;
             }
@@ -68,24 +65,39 @@ impl Log<'_> {
         Ok(())
     }
 
-    /// The event; `None` when it is not wanted, or the model no longer has its entity.
-    fn event(&self, row: &Row<'_>, of: &Entities, position: u64, last: u64) -> Result<Option<Event>, Fail> {
-        let Some(entity) = self.model.entity_by_number(row.get(2)?).filter(|entity| wanted(of, *entity)) else { return Ok(None) };
-        let key = key_from_sql(row.get_ref(3)?).ok_or_else(|| Error::internal("the log holds a key of no type"))?;
-        let blob = |index: usize| row.get::<_, Option<Vec<u8>>>(index).map(|bytes| bytes.map(Bytes::from));
-        Ok(Some(Event {
-            position: Position(NonZeroU64::new(position).unwrap_or(NonZeroU64::MIN)),
-            commit_last: Position(NonZeroU64::new(last).unwrap_or(NonZeroU64::MIN)),
-            entity,
-            key,
-            revision: number(row, 4)?,
-            generation: row.get(5)?,
-            changed: blob(6)?,
-            after: blob(7)?,
-            at: row.get(8)?,
-            by: row.get::<_, Arc<str>>(9)?,
-        }))
+    /// A commit's events, without those that are not wanted, or whose entity the model no longer has.
+    fn commit(&self, row: &Row<'_>, of: &Entities, last: u64, count: u64) -> Result<Vec<Event>, Fail> {
+        let (generation, at, by): (u32, i64, Arc<str>) = (row.get(2)?, row.get(3)?, row.get(4)?);
+        let commit_last = at_position(last);
+        let mut position = last.saturating_sub(count);
+        let mut events = Vec::new();
+        for event in record::events(row.get_ref(5)?.as_blob().map_err(|_| misformed())?) {
+            let event = event.ok_or_else(misformed)?;
+            position += 1;
+            let Some(entity) = self.model.entity_by_number(event.entity).filter(|entity| wanted(of, *entity)) else { continue };
+            events.push(Event {
+                position: at_position(position),
+                commit_last,
+                entity,
+                key: event.key,
+                revision: event.revision,
+                generation,
+                changed: event.changed.map(Bytes::copy_from_slice),
+                after: event.after.map(Bytes::copy_from_slice),
+                at,
+                by: Arc::clone(&by),
+            });
+        }
+        if position == last { Ok(events) } else { Err(misformed().into()) }
     }
+}
+
+fn at_position(number: u64) -> Position {
+    Position(NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN))
+}
+
+fn misformed() -> Error {
+    Error::internal("the log holds a commit of another form")
 }
 
 fn wanted(of: &Entities, entity: EntityId) -> bool {

@@ -142,13 +142,3 @@ fn element_value(model: &Model, element: Element, item: &serde_json::Value) -> O
         Element::Json => Value::Json(item.to_string().into()),
     })
 }
-
-/// A key as it lies in the log: its own form tells its type.
-pub fn key_from_sql(stored: ValueRef<'_>) -> Option<Value> {
-    Some(match stored {
-        ValueRef::Integer(number) => Value::Int(number),
-        ValueRef::Text(text) => Value::text(std::str::from_utf8(text).ok()?),
-        ValueRef::Blob(bytes) => Value::Uuid(bytes.try_into().ok()?),
-        _ => return None,
-    })
-}

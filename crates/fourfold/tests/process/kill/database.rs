@@ -32,15 +32,10 @@ impl Database {
         let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
         // One snapshot for all three.
         connection.execute_batch("BEGIN").unwrap();
-        let events = all(&connection, "SELECT position, commit_last, key, revision, after FROM fourfold_log ORDER BY position", |row| {
-            Ok(Event {
-                position: row.get::<_, i64>(0)? as u64,
-                commit_last: row.get::<_, i64>(1)? as u64,
-                key: row.get(2)?,
-                revision: row.get::<_, i64>(3)? as u64,
-                after: row.get(4)?,
-            })
+        let commits = all(&connection, "SELECT position, count, events FROM fourfold_commit ORDER BY position", |row| {
+            Ok(commit(row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64, &row.get::<_, Vec<u8>>(2)?))
         });
+        let events: Vec<Event> = commits.into_iter().flatten().collect();
         let rows =
             all(&connection, "SELECT id, revision, text FROM items", |row| Ok((row.get(0)?, (row.get::<_, i64>(1)? as u64, row.get(2)?))));
         let tombstones =
@@ -110,6 +105,23 @@ impl Database {
     }
 }
 
+/// The events of a commit; one that is not whole has a position too many or too few.
+fn commit(last: u64, count: u64, record: &[u8]) -> Vec<Event> {
+    let recorded = fourfold_store::record::events(record).map(|event| event.expect("a record of the known form"));
+    let numbered = (last + 1 - count..).zip(recorded);
+    let event = |(position, event): (u64, fourfold_store::record::RecordedEvent<'_>)| Event {
+        position,
+        commit_last: last,
+        key: match event.key {
+            fourfold_model::Value::Text(text) => text.to_string(),
+            other => panic!("a key that is no text: {other:?}"),
+        },
+        revision: event.revision,
+        after: event.after.map(<[u8]>::to_vec),
+    };
+    numbered.map(event).collect()
+}
+
 fn all<T>(connection: &Connection, sql: &str, read: impl Fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>) -> Vec<T> {
     let mut statement = connection.prepare(sql).unwrap();
     statement.query_map([], |row| read(row)).unwrap().map(Result::unwrap).collect()
@@ -117,10 +129,10 @@ fn all<T>(connection: &Connection, sql: &str, read: impl Fn(&rusqlite::Row<'_>) 
 
 /// What this file's checks must find, each in a database that is otherwise good.
 const TAMPERINGS: [&str; 7] = [
-    "DELETE FROM fourfold_log WHERE position = 2",
-    "INSERT INTO fourfold_log SELECT 5, 5, entity, key, revision, generation, changed, after, at, by FROM fourfold_log WHERE position = 2",
-    "UPDATE fourfold_log SET revision = 3 WHERE position = 2",
-    "UPDATE fourfold_log SET commit_last = 4 WHERE position = 2",
+    "DELETE FROM fourfold_commit WHERE position = 2",
+    "INSERT INTO fourfold_commit SELECT 5, count, generation, at, by, events FROM fourfold_commit WHERE position = 2",
+    "UPDATE fourfold_commit SET events = (SELECT events FROM fourfold_commit WHERE position = 1) WHERE position = 2",
+    "UPDATE fourfold_commit SET count = 2 WHERE position = 2",
     "UPDATE items SET revision = 1",
     "DELETE FROM items",
     "DELETE FROM fourfold_tombstone",
