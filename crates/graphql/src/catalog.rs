@@ -14,6 +14,8 @@ pub(crate) struct Catalog {
     pub queries: HashMap<String, Query>,
     /// The fields of `Mutation`.
     pub mutations: HashMap<String, Mutation>,
+    /// The fields of `Subscription`.
+    pub changes: HashMap<String, EntityId>,
     /// Input types that are one value of a field (`OrderLineInput`), not part of an operation's shape.
     pub value_inputs: HashSet<String>,
     entities: Vec<HashMap<String, Member>>,
@@ -55,6 +57,9 @@ impl Catalog {
         let mut catalog = Catalog::default();
         catalog.queries.insert("package".to_owned(), Query::Package);
         for (id, entity) in shown::entities(model) {
+            if entity.watch {
+                catalog.changes.insert(shown::changes(entity), id);
+            }
             let many = shown::many(entity);
             catalog.queries.insert(format!("{many}Aggregate"), Query::Aggregate(id));
             catalog.queries.insert(many, Query::Many(id));

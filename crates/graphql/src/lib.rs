@@ -13,6 +13,7 @@ mod schema;
 mod serve;
 mod shape;
 mod shown;
+mod subscribe;
 
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use fourfold_op::json::{Dialect, write_string, write_value};
 use fourfold_op::{Error, Joined, Page, Record, SmolStr};
 
 use crate::error::{Fault, Segment};
-use crate::shape::{EdgePart, Entry, GroupPart, InfoPart, PagePart, PageShape, PayloadPart, RowPart, Shape};
+use crate::shape::{ChangePart, EdgePart, Entry, GroupPart, InfoPart, PagePart, PageShape, PayloadPart, RowPart, Shape};
 
 /// Writes answers.
 pub(crate) struct Writer<'a> {
@@ -243,5 +243,38 @@ impl<'a> Writer<'a> {
     fn put(&mut self, bytes: &[u8]) -> Shown {
         self.raw(bytes);
         Ok(())
+    }
+}
+
+/// A change as it is shown.
+pub(crate) struct Told<'a> {
+    pub cursor: Option<String>,
+    pub change: &'static str,
+    pub key: &'a Value,
+    pub revision: Option<u64>,
+    pub at: Option<i64>,
+    pub record: Option<Record>,
+}
+
+impl Writer<'_> {
+    /// A change.
+    pub fn change(&mut self, shape: &Shape<ChangePart>, told: &Told<'_>) -> Shown {
+        self.object(shape, |writer, entry| match &entry.part {
+            ChangePart::Text(text) => writer.put(text),
+            ChangePart::Cursor => match &told.cursor {
+                Some(cursor) => writer.string(cursor),
+                None => writer.put(b"null"),
+            },
+            ChangePart::Change => writer.string(&told.change.to_uppercase()),
+            ChangePart::Key(base) => writer.value(*base, told.key),
+            ChangePart::Revision => match told.revision {
+                Some(revision) => writer.number(revision),
+                None => writer.put(b"null"),
+            },
+            ChangePart::At => writer.value(Base::DateTime, &told.at.map_or(Value::Null, Value::DateTime)),
+            ChangePart::Item(shape) => writer.within(Segment::Key(entry.name.clone()), |writer| {
+                writer.or_null(true, |writer| writer.row_or_null(shape, told.record.as_ref()))
+            }),
+        })
     }
 }

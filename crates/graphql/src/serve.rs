@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fourfold_engine::{Executed, Prepared};
 use fourfold_model::Value;
-use fourfold_op::{Answered, Context, Error, Outcome, Written};
+use fourfold_op::{Answered, Authenticated, Context, Error, Outcome, Written};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 
@@ -19,6 +19,7 @@ use crate::parse::request::{self, Asked, Refused};
 use crate::parse::variables::{self, Variables};
 use crate::render::{Gone, Writer};
 use crate::shape::Entry;
+use crate::subscribe::{self, Events};
 use crate::{Body, GraphQl, Served, Statements, Weighed};
 
 /// Skeletons longer than this are compiled anew each time: what a caller sends must not fill the cache.
@@ -32,6 +33,7 @@ struct Reply {
     /// Whether the document (or its variables) was refused, so that nothing was executed.
     refused: bool,
     statements: u32,
+    stream: Option<Body>,
 }
 
 impl GraphQl {
@@ -49,12 +51,23 @@ impl GraphQl {
         if format == Format::Page {
             return respond(StatusCode::OK, Some(format), Bytes::from_static(PAGE.as_bytes()), None);
         }
+        let events = format == Format::Events;
+        let expires_at = parts.extensions.get::<Authenticated>().and_then(|caller| caller.expires_at);
         let asked = match request::read(&parts, body).await {
             Ok(asked) => asked,
             Err(refused) => return refuse(&context, format, &refused),
         };
-        match self.answer(&context, asked).await {
-            Ok(reply) => {
+        match self.answer(&context, asked, events.then_some(expires_at)).await {
+            Ok(Reply { stream: Some(stream), .. }) => {
+                let mut response = respond(StatusCode::OK, Some(format), Bytes::new(), None);
+                response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+                *response.body_mut() = stream;
+                response
+            }
+            Ok(mut reply) => {
+                if events {
+                    reply.body = subscribe::last_events(&reply.body).to_vec();
+                }
                 let status = if reply.refused && format == Format::Response { StatusCode::BAD_REQUEST } else { StatusCode::OK };
                 let mut response = respond(status, Some(format), Bytes::from(reply.body), None);
                 response.extensions_mut().insert(Statements(reply.statements));
@@ -64,7 +77,7 @@ impl GraphQl {
         }
     }
 
-    async fn answer(&self, context: &Context, asked: Asked) -> Result<Reply, Refused> {
+    async fn answer(&self, context: &Context, asked: Asked, events: Option<Option<i64>>) -> Result<Reply, Refused> {
         let served = match &self.served {
             Ok(served) => served,
             Err(why) => return Ok(refused(context, &[Error::internal(why).into()])),
@@ -83,6 +96,23 @@ impl GraphQl {
             Ok(compiled) => compiled,
             Err(fault) => return Ok(refused(context, &[fault])),
         };
+        if let Some(watch) = &weighed.compiled.watch {
+            let Some(expires_at) = events else {
+                let message = "a subscription is not answered by one JSON document; ask with `Accept: text/event-stream`";
+                return Ok(refused(context, &[Fault::invalid(message)]));
+            };
+            let begun = match subscribe::watch(watch, &variables, &self.reading(served), expires_at) {
+                Ok((watch, values)) => self.engine.watch(context, &watch, &values).await,
+                Err(error) => Err(error),
+            };
+            return Ok(match begun {
+                Ok(subscription) => {
+                    let events = Events::new(self.engine.clone(), weighed.clone(), context.clone(), subscription);
+                    Reply { body: Vec::new(), refused: false, statements: 0, stream: Some(events.into_body()) }
+                }
+                Err(error) => refused(context, &[Fault::from(error).under(&watch.entry.name)]),
+            });
+        }
         let running = Running { face: self, served, context, document: &document, compiled: &weighed.compiled, variables: &variables };
         let reply = if mutates { running.mutation().await } else { running.query().await };
         Ok(reply.unwrap_or_else(|fault| refused(context, &[fault])))
@@ -201,7 +231,7 @@ impl Running<'_> {
         let mut body = b"{".to_vec();
         write_errors(&mut body, &[fault], self.context);
         body.extend_from_slice(b",\"data\":null}");
-        Reply { body, refused: false, statements: 0 }
+        Reply { body, refused: false, statements: 0, stream: None }
     }
 
     /// A mutation: its fields one after the other, each a commit of its own.
@@ -268,7 +298,7 @@ impl Running<'_> {
             write_errors(&mut out, &faults, self.context);
         }
         out.push(b'}');
-        Reply { body: out, refused: false, statements }
+        Reply { body: out, refused: false, statements, stream: None }
     }
 }
 
@@ -300,11 +330,14 @@ fn refused(context: &Context, faults: &[Fault]) -> Reply {
     let mut body = b"{".to_vec();
     write_errors(&mut body, faults, context);
     body.push(b'}');
-    Reply { body, refused: true, statements: 0 }
+    Reply { body, refused: true, statements: 0, stream: None }
 }
 
 fn refuse(context: &Context, format: Format, refusal: &Refused) -> Response<Body> {
-    let reply = refused(context, &[refusal.error.clone().into()]);
+    let mut reply = refused(context, &[refusal.error.clone().into()]);
+    if format == Format::Events {
+        reply.body = subscribe::last_events(&reply.body).to_vec();
+    }
     respond(refusal.status, Some(format), Bytes::from(reply.body), refusal.allow)
 }
 

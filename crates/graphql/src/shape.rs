@@ -118,3 +118,15 @@ pub(crate) enum PayloadPart {
     Row(Shape<RowPart>),
     Cursor,
 }
+
+/// A member of a change.
+#[derive(Debug)]
+pub(crate) enum ChangePart {
+    Text(Box<[u8]>),
+    Cursor,
+    Change,
+    Key(Base),
+    Revision,
+    At,
+    Item(Shape<RowPart>),
+}

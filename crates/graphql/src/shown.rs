@@ -137,3 +137,13 @@ pub(crate) fn filter_name(model: &Model, field: &Field) -> Option<String> {
         _ => Some(format!("{name}Filter")),
     }
 }
+
+/// The entities of this contract whose rows can be watched.
+pub(crate) fn watched(model: &Model) -> impl Iterator<Item = (EntityId, &Entity)> {
+    entities(model).filter(|(_, entity)| entity.watch)
+}
+
+/// `invoiceLineChanges`: the name of the changes.
+pub(crate) fn changes(entity: &Entity) -> String {
+    format!("{}Changes", one(entity))
+}

@@ -11,6 +11,8 @@ pub(crate) enum Format {
     Json,
     /// `application/graphql-response+json`: a document that is wrong is answered with 400.
     Response,
+    /// `text/event-stream`: graphql-sse, a connection for each operation.
+    Events,
     /// `text/html`: the page to try queries on.
     Page,
 }
@@ -21,6 +23,7 @@ impl Format {
         match self {
             Format::Json => "application/json; charset=utf-8",
             Format::Response => "application/graphql-response+json; charset=utf-8",
+            Format::Events => "text/event-stream",
             Format::Page => "text/html; charset=utf-8",
         }
     }
@@ -49,6 +52,7 @@ fn range_of(range: &str, page: bool) -> Option<(u16, Format)> {
     let format = match parts.next()?.to_ascii_lowercase().as_str() {
         "application/graphql-response+json" => Format::Response,
         "application/json" | "application/*" | "*/*" => Format::Json,
+        "text/event-stream" => Format::Events,
         "text/html" if page => Format::Page,
         _ => return None,
     };

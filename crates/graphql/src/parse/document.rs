@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use apollo_compiler::ast::Type;
 use apollo_compiler::diagnostic::{Diagnostic, ToCliReport as _};
-use apollo_compiler::executable::{Operation, OperationType};
+use apollo_compiler::executable::Operation;
 use apollo_compiler::parser::Parser;
 use apollo_compiler::validation::{DiagnosticData, DiagnosticList, Valid};
 use apollo_compiler::{ExecutableDocument, Node, Schema};
@@ -56,9 +56,6 @@ pub(crate) fn parse(schema: &Valid<Schema>, asked: DocumentRef<'_>, limits: &Lim
     let hints = hints.then_some(&**schema);
     let valid = ast.to_executable_validate(schema).map_err(|broken| faults(&broken.errors, text, hints))?;
     let operation = valid.operations.get(operation).map_err(|error| vec![Fault::invalid(error.message().to_string())])?.clone();
-    if operation.operation_type == OperationType::Subscription {
-        return Err(vec![Fault::invalid("subscriptions are not served over HTTP")]);
-    }
     let variables = operation.variables.iter().map(|variable| Variable {
         name: variable.name.to_string(),
         ty: (*variable.ty).clone(),

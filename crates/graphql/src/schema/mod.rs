@@ -15,7 +15,7 @@ use text::Text;
 
 /// The schema of a model, in the schema definition language: what `/schema.graphql` serves and what documents are checked against.
 ///
-/// Subscriptions, `node` and paging backwards are not served yet, so they are not in it.
+/// `node` and paging backwards are not served yet, so they are not in it.
 ///
 /// ```
 /// let sdl = fourfold_graphql::sdl(&fourfold_model::Model::default());
@@ -28,10 +28,17 @@ pub fn sdl(model: &Model) -> String {
         if shown::entities(model).any(|(_, entity)| !entity.readonly) {
             text.member(None, "mutation: Mutation");
         }
+        if shown::watched(model).next().is_some() {
+            text.member(None, "subscription: Subscription");
+        }
     });
     text.line(Some("Exactly one of the members must be given, and it must not be null."), "directive @oneOf on INPUT_OBJECT");
     text.block(None, "type Query", |text| queries(text, model));
     text.block(None, "type Mutation", |text| mutations(text, model));
+    text.block(None, "type Subscription", |text| subscriptions(text, model));
+    if shown::watched(model).next().is_some() {
+        output::change_kind(&mut text);
+    }
     for enumeration in &model.enums {
         output::enumeration(&mut text, enumeration);
     }
@@ -99,6 +106,16 @@ fn mutations(text: &mut Text, model: &Model) {
         text.member(
             Some(&format!("Deletes a row of `{name}`, and answers what it was.")),
             &format!("delete{name}(id: {key}!, expectedRevision: Revision): {name}Payload"),
+        );
+    }
+}
+
+fn subscriptions(text: &mut Text, model: &Model) {
+    for (_, entity) in shown::watched(model) {
+        let name = &entity.name;
+        text.member(
+            Some(&format!("Changes of the `{name}` rows that match, after a cursor, or with the rows as they are (`initial`).")),
+            &format!("{}(where: {name}Where, after: String, initial: Boolean): {name}Change!", shown::changes(entity)),
         );
     }
 }

@@ -28,6 +28,9 @@ pub(super) fn entity(text: &mut Text, model: &Model, entity: &Entity) {
         }
     });
     connection(text, name);
+    if entity.watch {
+        change(text, model, entity);
+    }
     if !entity.readonly {
         payload(text, entity);
     }
@@ -105,5 +108,32 @@ pub(super) fn page_info(text: &mut Text) {
         text.member(Some("Whether the page was asked for with `after`."), "hasPreviousPage: Boolean!");
         text.member(Some("The cursor of the first row."), "startCursor: String");
         text.member(Some("The cursor of the last row: send it as `after` for the next page."), "endCursor: String");
+    });
+}
+
+fn change(text: &mut Text, model: &Model, entity: &Entity) {
+    let name = &entity.name;
+    text.block(Some(&format!("A change of a row of `{name}`.")), &format!("type {name}Change"), |text| {
+        text.member(Some("Send it as `after` to go on behind this change; null for a row of `initial`."), "cursor: String");
+        text.member(Some("What it is to this subscription."), "change: ChangeKind!");
+        text.member(Some("The row's key; null for a bookmark."), &format!("key: {}", shown::type_name(model, entity.key_type())));
+        text.member(Some("The row's revision; null once it has left."), "revision: Revision");
+        text.member(Some("When it was committed; null for a row of `initial`."), "at: DateTime");
+        text.member(Some("The row as it is now; null once it has left."), &format!("item: {name}"));
+    });
+}
+
+/// What a change can be.
+pub(super) fn change_kind(text: &mut Text) {
+    text.block(Some("What a change is, relative to the filter and what the caller may see."), "enum ChangeKind", |text| {
+        for (doc, name) in [
+            ("The row is now among those watched.", "ENTERED"),
+            ("It was and is, with another revision.", "CHANGED"),
+            ("It no longer is.", "LEFT"),
+            ("Only the cursor is newer.", "BOOKMARK"),
+            ("What was told no longer holds: list again.", "RESET"),
+        ] {
+            text.member(Some(doc), name);
+        }
     });
 }

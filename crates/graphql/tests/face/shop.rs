@@ -86,3 +86,7 @@ impl Shop {
 pub fn with_key(key: &str) -> Context {
     Context { idempotency: Some(IdempotencyKey(key.into())), ..context() }
 }
+
+pub fn with_body(request: http::request::Builder, sent: String) -> http::Request<Body> {
+    request.body(body(sent)).unwrap()
+}

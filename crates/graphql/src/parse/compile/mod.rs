@@ -6,6 +6,7 @@ mod aggregate;
 mod filter;
 mod list;
 mod row;
+mod watch;
 mod write;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -18,6 +19,8 @@ use bytes::Bytes;
 use fourfold_engine::Prepared;
 use fourfold_model::{Base, EntityId, FieldId, SmolStr};
 use fourfold_op::{Error, Nested, Operand, Operation, Select, SelectKind};
+
+pub(crate) use watch::WatchRequest;
 
 use super::document::Document;
 use super::input::{Input, Inputs, Leaf, Reading, Slot};
@@ -33,6 +36,8 @@ pub(crate) struct Compiled {
     pub roots: Shape<Root>,
     /// What the fields of a query read, all from one snapshot.
     pub read: Option<Request>,
+    /// What a subscription watches.
+    pub watch: Option<WatchRequest>,
     /// Whether the schema itself is asked.
     pub introspects: bool,
     /// Whether it holds for other values too; not where a variable is the text of a `filter`.
@@ -99,13 +104,19 @@ pub(crate) fn compile(reading: Reading<'_>, document: &Document, variables: &Var
     let inputs = Inputs { names: &document.variables, variables };
     let mut compiler = Compiler { reading, document: &document.valid, inputs, slots: Vec::new(), terms: 0, reusable: true };
     let mutates = document.operation.operation_type == OperationType::Mutation;
-    let mut compiled = Compiled { roots: Vec::new(), read: None, introspects: false, reusable: true, introspection: OnceLock::new() };
+    let watches = document.operation.operation_type == OperationType::Subscription;
+    let mut compiled =
+        Compiled { roots: Vec::new(), read: None, watch: None, introspects: false, reusable: true, introspection: OnceLock::new() };
     let mut selects = Vec::new();
     for group in compiler.collect(&[&document.operation.selection_set])? {
         let root = match group.field.name.as_str() {
             "__typename" => Ok(Root::Text(text(if mutates { "Mutation" } else { "Query" }))),
             "__schema" | "__type" => {
                 compiled.introspects = true;
+                Ok(Root::Introspection)
+            }
+            _ if watches => {
+                compiled.watch = Some(compiler.watch(&group)?);
                 Ok(Root::Introspection)
             }
             _ if mutates => compiler.mutation(&group).map(|write| Root::Write(Box::new(write))),
@@ -115,7 +126,9 @@ pub(crate) fn compile(reading: Reading<'_>, document: &Document, variables: &Var
         compiled.roots.push(Entry::new(group.key, root));
     }
     compiled.reusable = compiler.reusable;
-    if !selects.is_empty() {
+    if let Some(watch) = &mut compiled.watch {
+        watch.slots = compiler.slots;
+    } else if !selects.is_empty() {
         compiled.read = Some(Request::new(Operation::Read(selects), compiler.slots));
     }
     Ok(compiled)

@@ -1,0 +1,173 @@
+//! Subscriptions over server-sent events: graphql-sse, a connection for each operation (`SPEC` §3, §6).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fourfold_engine::{Delivery, End, Engine, Subscription};
+use fourfold_model::{KEY, Value};
+use fourfold_op::{Context, Cursor, Error, ErrorCode, Record, Start, Watch, WatchChange, json};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+
+use crate::error::{Fault, write_errors};
+use crate::parse::compile::WatchRequest;
+use crate::parse::input::{self, Reading};
+use crate::parse::variables::Variables;
+use crate::render::{Told, Writer};
+use crate::{Body, Weighed};
+
+/// How long a stream is silent before a comment tells proxies that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// The watch that a subscription asks for, and its values.
+pub(crate) fn watch(
+    request: &WatchRequest,
+    variables: &Variables,
+    reading: &Reading<'_>,
+    expires_at: Option<i64>,
+) -> Result<(Watch, Vec<Value>), Error> {
+    let values = input::fill(&request.slots, variables, reading)?;
+    let one = |slot: &Option<input::Slot>| {
+        let filled = input::fill(slot.as_slice(), variables, reading)?;
+        Ok::<_, Error>(filled.into_iter().next().unwrap_or_default())
+    };
+    let start = match (one(&request.after)?, one(&request.initial)?) {
+        (Value::Null, Value::Boolean(true)) => Start::Initial,
+        (Value::Null, _) => Start::Now,
+        (_, Value::Boolean(true)) => return Err(Error::invalid("a subscription begins at one place: give `after` or `initial`")),
+        (Value::Text(text), _) => Start::After(text.parse::<Cursor>().map_err(|_| {
+            let detail = format!("{} is not a cursor; expected `after` as a change's or a list's `cursor` has it", json::quoted(&text));
+            Error::invalid_at("/after", detail)
+        })?),
+        _ => return Err(Error::invalid_at("/after", "`after` is not a String")),
+    };
+    let expires_at_us = expires_at.map(|seconds| seconds.saturating_mul(1_000_000));
+    let (entity, filter, fields) = (request.entity, request.filter.clone(), request.fields.clone());
+    Ok((Watch { entity, filter, fields, start, bookmarks: true, expires_at_us }, values))
+}
+
+/// A stream of changes under way.
+pub(crate) struct Events {
+    engine: Arc<Engine>,
+    weighed: Arc<Weighed>,
+    context: Context,
+    subscription: Subscription,
+    first: std::vec::IntoIter<Record>,
+    /// The moment of the first rows, told after them.
+    moment: Option<Cursor>,
+    ended: bool,
+}
+
+impl Events {
+    pub fn new(engine: Arc<Engine>, weighed: Arc<Weighed>, context: Context, mut subscription: Subscription) -> Events {
+        let (first, moment) = match subscription.take_initial() {
+            Some(initial) => (initial.records, Some(initial.cursor)),
+            None => (Vec::new(), None),
+        };
+        Events { engine, weighed, context, subscription, first: first.into_iter(), moment, ended: false }
+    }
+
+    /// The stream as a body. Nothing is read ahead: what its reader does not take waits in the subscription's bounded queue.
+    pub fn into_body(self) -> Body {
+        let frames = futures_util::stream::unfold(self, |mut events| async move {
+            let bytes = events.next().await?;
+            Some((Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Frame::data(bytes)), events))
+        });
+        StreamBody::new(frames).boxed_unsync()
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.ended {
+            return None;
+        }
+        if let Some(record) = self.first.next() {
+            return Some(next_event(&self.first_row(record)));
+        }
+        if let Some(cursor) = self.moment.take() {
+            let told =
+                Told { cursor: Some(cursor.to_string()), change: "bookmark", key: &Value::Null, revision: None, at: None, record: None };
+            return Some(next_event(&self.told(&told)));
+        }
+        Some(match tokio::time::timeout(HEARTBEAT, self.subscription.next()).await {
+            Err(_) => Bytes::from_static(b":\n\n"),
+            Ok(Ok(delivery)) => next_event(&self.delivery(&delivery)),
+            Ok(Err(end)) => {
+                self.ended = true;
+                last_events(&self.end(&end))
+            }
+        })
+    }
+
+    fn first_row(&self, record: Record) -> Vec<u8> {
+        let (key, revision) = (record.row.value(KEY).clone(), record.row.revision());
+        let change = WatchChange::Entered.name();
+        self.told(&Told { cursor: None, change, key: &key, revision: Some(revision), at: None, record: Some(record) })
+    }
+
+    fn delivery(&self, delivery: &Delivery) -> Vec<u8> {
+        self.told(&Told {
+            cursor: Some(delivery.cursor.to_string()),
+            change: delivery.change.name(),
+            key: &delivery.key,
+            revision: delivery.revision,
+            at: (delivery.change != WatchChange::Bookmark).then_some(delivery.at),
+            record: delivery.item.as_ref().map(|row| Record { row: row.as_ref().clone(), nested: Vec::new() }),
+        })
+    }
+
+    fn told(&self, told: &Told<'_>) -> Vec<u8> {
+        let mut writer = Writer::new(self.engine.model());
+        writer.raw(b"{\"data\":{");
+        let shown = match &self.weighed.compiled.watch {
+            Some(watch) => writer.root(&watch.entry, false, |writer, shape| writer.change(shape, told)),
+            None => Ok(()),
+        };
+        let Writer { mut out, faults, .. } = writer;
+        match shown {
+            Ok(()) => out.push(b'}'),
+            Err(_) => out = b"{\"data\":null".to_vec(),
+        }
+        if !faults.is_empty() {
+            out.push(b',');
+            write_errors(&mut out, &faults, &self.context);
+        }
+        out.push(b'}');
+        out
+    }
+
+    fn end(&self, end: &End) -> Vec<u8> {
+        let (code, message) = match end {
+            End::Bye(_) => (ErrorCode::Unavailable, "the server is ending; subscribe again after the last cursor"),
+            End::Slow(_) => (
+                ErrorCode::Unavailable,
+                "more waited to be read than `watch_queue_deliveries_max` and `watch_queue_bytes_max` allow; go on after the last cursor, and read faster",
+            ),
+            End::Expired => (ErrorCode::CursorExpired, "the log no longer goes back to where this subscription is; list again"),
+            End::CredentialEnded(_) => (ErrorCode::TokenExpired, "the token has expired; go on after the last cursor with a new one"),
+            End::Reset(_) => {
+                (ErrorCode::CursorExpired, "the caller's rights or the model have changed: what was told no longer holds; list again")
+            }
+        };
+        let mut out = b"{".to_vec();
+        write_errors(&mut out, &[Fault::from(Error::new(code, message))], &self.context);
+        out.push(b'}');
+        out
+    }
+}
+
+/// One result: a block whose data are one line of JSON.
+fn next_event(json: &[u8]) -> Bytes {
+    let mut out = b"event: next\ndata: ".to_vec();
+    // A Json value is kept as it was sent: between its tokens there may be ends of lines, and inside them there are none.
+    out.extend(json.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
+    out.extend_from_slice(b"\n\n");
+    out.into()
+}
+
+/// The last result, and that it is the last.
+pub(crate) fn last_events(json: &[u8]) -> Bytes {
+    let mut out = next_event(json).to_vec();
+    out.extend_from_slice(b"event: complete\ndata:\n\n");
+    out.into()
+}
