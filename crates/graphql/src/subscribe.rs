@@ -85,9 +85,7 @@ impl Events {
             return Some(next_event(&self.first_row(record)));
         }
         if let Some(cursor) = self.moment.take() {
-            let told =
-                Told { cursor: Some(cursor.to_string()), change: "bookmark", key: &Value::Null, revision: None, at: None, record: None };
-            return Some(next_event(&self.told(&told)));
+            return Some(next_event(&self.no_row(&cursor, WatchChange::Bookmark)));
         }
         Some(match tokio::time::timeout(HEARTBEAT, self.subscription.next()).await {
             Err(_) => Bytes::from_static(b":\n\n"),
@@ -114,6 +112,12 @@ impl Events {
             at: (delivery.change != WatchChange::Bookmark).then_some(delivery.at),
             record: delivery.item.as_ref().map(|row| Record { row: row.as_ref().clone(), nested: Vec::new() }),
         })
+    }
+
+    /// What is told of no row, but of all that was told before.
+    fn no_row(&self, cursor: &Cursor, change: WatchChange) -> Vec<u8> {
+        let cursor = Some(cursor.to_string());
+        self.told(&Told { cursor, change: change.name(), key: &Value::Null, revision: None, at: None, record: None })
     }
 
     fn told(&self, told: &Told<'_>) -> Vec<u8> {
@@ -145,9 +149,7 @@ impl Events {
             ),
             End::Expired => (ErrorCode::CursorExpired, "the log no longer goes back to where this subscription is; list again"),
             End::CredentialEnded(_) => (ErrorCode::TokenExpired, "the token has expired; go on after the last cursor with a new one"),
-            End::Reset(_) => {
-                (ErrorCode::CursorExpired, "the caller's rights or the model have changed: what was told no longer holds; list again")
-            }
+            End::Reset(cursor) => return self.no_row(cursor, WatchChange::Reset),
         };
         let mut out = b"{".to_vec();
         write_errors(&mut out, &[Fault::from(Error::new(code, message))], &self.context);

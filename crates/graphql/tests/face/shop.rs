@@ -30,7 +30,7 @@ pub struct Answer {
     pub statements: u32,
 }
 
-pub struct Shop(pub GraphQl);
+pub struct Shop(pub GraphQl, pub Arc<Engine>);
 
 pub async fn shop() -> Shop {
     let model = Arc::new(model());
@@ -38,9 +38,9 @@ pub async fn shop() -> Shop {
     let migration = store.migration(&model).await.unwrap();
     store.migrate(&model, migration).await.unwrap();
     let engine = Engine::new(Arc::new(store), model, 1, Limits::default());
-    let face = GraphQl::new(engine, Options { dev: true, introspection: true });
+    let face = GraphQl::new(Arc::clone(&engine), Options { dev: true, introspection: true });
     assert_eq!(face.problem(), None);
-    Shop(face)
+    Shop(face, engine)
 }
 
 fn body(bytes: impl Into<Bytes>) -> Body {

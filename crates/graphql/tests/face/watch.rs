@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fourfold_engine::Closing;
 use fourfold_graphql::Body;
 use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
@@ -82,4 +83,30 @@ async fn what_cannot_be_watched_is_refused_with_its_code() {
     assert!(message.contains("text/event-stream"), "{message}");
     let related = "subscription { albumChanges { item { artist { name } } } }";
     assert!(shop.error(related, json!({})).await.2.contains("relations"));
+}
+
+#[tokio::test]
+async fn a_stream_tells_how_it_ends() {
+    let reset = "\"change\":\"RESET\"";
+    for (closing, expect) in [(Closing::Replaced, reset), (Closing::Drain, "UNAVAILABLE")] {
+        let shop = shop().await;
+        let mut body = begin(&shop, json!({})).await;
+        put(&shop, 1, "Ada").await;
+        let cursor = change(&mut body).await["cursor"].clone();
+        shop.1.close_watches(closing);
+        let end = block(&mut body).await;
+        assert!(end.contains(expect) && end.ends_with("event: complete\ndata:\n\n"), "{end}");
+        assert_eq!(end.contains(cursor.as_str().unwrap()), closing == Closing::Replaced, "{end}");
+        assert!(body.frame().await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_browser_may_begin_by_get() {
+    let shop = shop().await;
+    let query = "query=subscription%7BartistChanges%7Bchange+item%7Bname%7D%7D%7D";
+    let request = http::Request::get(format!("/graphql?{query}")).header("accept", "text/event-stream");
+    let mut body = shop.0.serve(context(), with_body(request, String::new())).await.into_body();
+    put(&shop, 1, "Ada").await;
+    assert_eq!(change(&mut body).await, json!({"change": "ENTERED", "item": {"name": "Ada"}}));
 }
