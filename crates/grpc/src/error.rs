@@ -1,7 +1,7 @@
 //! Errors as `google.rpc.Status`: the code of the one table, with `ErrorInfo`, `BadRequest` and `RetryInfo` (`SPEC` §7).
 
 use fourfold_op::wire::bytes::{put_bytes, put_nested, put_number};
-use fourfold_op::{Error, ErrorCode, RequestId};
+use fourfold_op::{Cursor, Error, ErrorCode, RequestId};
 
 /// An error as it goes out.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +30,8 @@ pub struct Sender<'a> {
     pub domain: &'a str,
     /// The request's id.
     pub request: Option<&'a RequestId>,
+    /// From where a watch that has ended can go on.
+    pub cursor: Option<&'a Cursor>,
 }
 
 /// RESOURCE_EXHAUSTED: gRPC's own word for a message beyond its limit, whatever `limit_exceeded` is otherwise.
@@ -76,6 +78,9 @@ fn error_info(error: &Error, sender: Sender<'_>) -> Detail {
     }
     if let Some(operation) = error.public.operation {
         put("operation", &operation.to_string());
+    }
+    if let Some(cursor) = sender.cursor {
+        put("cursor", &cursor.to_string());
     }
     if let Some(request) = sender.request {
         put("request_id", &request.0);

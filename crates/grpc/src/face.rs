@@ -9,7 +9,7 @@ use fourfold_model::expr::{Expr, ExprKind, ExprType};
 use fourfold_model::{Entity, EntityId, Model, Value};
 use fourfold_op::json::{self, Dialect};
 use fourfold_op::{
-    Answered, Context, Error, ErrorCode, IdempotencyKey, List, Operand, Operation, Outcome, Page, Record, RequestId, Row, Select,
+    Answered, Context, Cursor, Error, ErrorCode, IdempotencyKey, List, Operand, Operation, Outcome, Page, Record, RequestId, Row, Select,
     SelectKind, Write, Written,
 };
 
@@ -22,7 +22,7 @@ use crate::schema::{exposed, standard};
 use crate::selection::{Selection, Values, selection};
 use crate::transport::{Call, Format, Kind, Later, Messages, Methods};
 use crate::writes::{Asked, asked};
-use crate::{aggregate, batch, filter, ingest, order, render};
+use crate::{aggregate, batch, filter, ingest, order, render, watch};
 
 /// Answers the methods of a model.
 pub struct Face {
@@ -75,12 +75,13 @@ impl Face {
         self.engine.model()
     }
 
-    fn sender<'a>(&'a self, request: Option<&'a RequestId>) -> Sender<'a> {
-        Sender { domain: &self.model().package.name, request }
+    pub(crate) fn status(&self, error: &Error, request: &RequestId) -> Status {
+        self.status_at(error, request, None)
     }
 
-    pub(crate) fn status(&self, error: &Error, request: &RequestId) -> Status {
-        Status::new(error, self.sender(Some(request)))
+    /// The status of an end after which a watch can go on from a cursor.
+    pub(crate) fn status_at(&self, error: &Error, request: &RequestId, cursor: Option<&Cursor>) -> Status {
+        Status::new(error, Sender { domain: &self.model().package.name, request: Some(request), cursor })
     }
 
     pub(crate) fn reading(&self, id: EntityId) -> Reading<'_> {
@@ -124,7 +125,7 @@ impl Face {
             Verb::BatchGet => request.batch_get(&call.context).await,
             Verb::Aggregate => aggregate::aggregate(self, &call.context, id, reading, &request.arguments, call.format).await,
             Verb::Create | Verb::Update | Verb::Upsert | Verb::Delete => request.write(verb, call.context).await,
-            Verb::Ingest => Err(error::unimplemented(&call.path)),
+            Verb::Watch | Verb::Ingest => Err(error::unimplemented(&call.path)),
         }
     }
 }
@@ -133,9 +134,9 @@ impl Methods for Face {
     fn kind(&self, path: &str) -> Option<Kind> {
         Some(match self.methods.get(path)? {
             Method::Entity(_, Verb::Ingest) | Method::Reflection => Kind::Streams,
+            Method::Entity(_, Verb::Watch) | Method::HealthWatch => Kind::ServerStream,
             Method::Entity(_, verb) => Kind::Unary(verb.reads()),
             Method::Batch | Method::HealthCheck | Method::HealthList => Kind::Unary(false),
-            Method::HealthWatch => Kind::ServerStream,
         })
     }
 
@@ -150,6 +151,7 @@ impl Methods for Face {
         Box::pin(async move {
             match self.methods.get(call.path.as_str()) {
                 Some(Method::Entity(id, Verb::Ingest)) => Ok(ingest::ingest(self.clone(), *id, call, messages)),
+                Some(Method::Entity(id, Verb::Watch)) => watch::watch(self.clone(), *id, call, messages).await,
                 Some(Method::Reflection) => Ok(self.reflection.answers(call.format, messages)),
                 Some(Method::HealthWatch) => self.health.watch(call.format, messages).await,
                 _ => Err(self.status(&error::unimplemented(&call.path), &call.context.request)),

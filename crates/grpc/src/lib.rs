@@ -21,6 +21,7 @@ mod schema;
 mod selection;
 mod text;
 mod transport;
+mod watch;
 mod writes;
 
 use std::sync::Arc;

@@ -6,6 +6,7 @@ mod entity;
 pub mod parameters;
 pub mod service;
 pub mod standard;
+pub mod watch;
 
 use fourfold_model::{Base, Entity, EntityId, EnumType, Model, names};
 

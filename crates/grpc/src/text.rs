@@ -10,7 +10,7 @@ pub fn text(file: &File) -> String {
     printer.head(file);
     file.services.iter().for_each(|service| printer.service(service));
     file.messages.iter().for_each(|message| printer.top_message(message));
-    file.enums.iter().for_each(|of| printer.enumeration(of));
+    file.enums.iter().for_each(|of| printer.top_enum(of));
     printer.out
 }
 
@@ -83,10 +83,11 @@ impl<'f> Printer<'f> {
 
     fn message(&mut self, depth: usize, message: &Message) {
         self.doc(depth, message.doc.as_deref());
-        if message.fields.is_empty() && message.nested.is_empty() && message.reserved.is_empty() {
+        if message.fields.is_empty() && message.nested.is_empty() && message.enums.is_empty() && message.reserved.is_empty() {
             return self.line(depth, &format!("message {} {{}}", message.name));
         }
         self.line(depth, &format!("message {} {{", message.name));
+        message.enums.iter().for_each(|of| self.enumeration(depth + 1, of));
         message.nested.iter().for_each(|nested| self.message(depth + 1, nested));
         self.reserved(depth + 1, &message.reserved);
         message.fields.iter().filter(|field| field.label != Label::Oneof).for_each(|field| self.field(depth + 1, field));
@@ -151,19 +152,25 @@ impl<'f> Printer<'f> {
             return full.trim_start_matches('.').to_owned();
         };
         let first = short.split('.').next().unwrap_or(short);
-        let hidden = self.within.is_some_and(|message| message.nested.iter().any(|nested| nested.name == first));
+        let hides =
+            |message: &Message| message.nested.iter().any(|nested| nested.name == first) || message.enums.iter().any(|of| of.name == first);
+        let hidden = self.within.is_some_and(hides);
         if hidden { full.to_owned() } else { short.to_owned() }
     }
 
-    fn enumeration(&mut self, of: &Enum) {
+    fn top_enum(&mut self, of: &Enum) {
         self.out.push('\n');
-        self.doc(0, of.doc.as_deref());
-        self.line(0, &format!("enum {} {{", of.name));
+        self.enumeration(0, of);
+    }
+
+    fn enumeration(&mut self, depth: usize, of: &Enum) {
+        self.doc(depth, of.doc.as_deref());
+        self.line(depth, &format!("enum {} {{", of.name));
         for (name, number, doc) in &of.values {
-            self.doc(1, doc.as_deref());
-            self.line(1, &format!("{name} = {number};"));
+            self.doc(depth + 1, doc.as_deref());
+            self.line(depth + 1, &format!("{name} = {number};"));
         }
-        self.line(0, "}");
+        self.line(depth, "}");
     }
 
     fn doc(&mut self, depth: usize, doc: Option<&str>) {

@@ -15,7 +15,7 @@ use connectrpc::{
     CodecFormat, CompressionPolicy, ConnectError, ConnectRpcService, DeadlinePolicy, Dispatcher, EncodedBody, ErrorCode, ErrorDetail,
     Limits, MethodDescriptor, Payload, Protocol, RequestContext, Response,
 };
-use fourfold_op::Context;
+use fourfold_op::{Authenticated, Context};
 use futures_util::{Stream, StreamExt};
 use http_body_util::BodyExt;
 use tower_service::Service;
@@ -56,6 +56,8 @@ pub struct Call {
     pub path: String,
     /// Who calls, and until when.
     pub context: Context,
+    /// When the credential ends, and what goes on under it: microseconds since 1970, UTC; `None`: never.
+    pub expires_at_us: Option<i64>,
     /// How its messages are written.
     pub format: Format,
 }
@@ -166,8 +168,10 @@ impl<M: Methods> Dispatch<M> {
 fn call(path: &str, mut context: RequestContext, format: CodecFormat) -> Option<Call> {
     let mut caller: Context = context.extensions_mut().remove()?;
     caller.deadline.0 = earliest(caller.deadline.0, context.deadline());
+    let expires_at = context.extensions_mut().remove::<Authenticated>().and_then(|caller| caller.expires_at);
+    let expires_at_us = expires_at.map(|seconds| seconds.saturating_mul(1_000_000));
     let format = if format == CodecFormat::Json { Format::Json } else { Format::Proto };
-    Some(Call { path: path.to_owned(), context: caller, format })
+    Some(Call { path: path.to_owned(), context: caller, expires_at_us, format })
 }
 
 fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {

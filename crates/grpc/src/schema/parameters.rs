@@ -44,6 +44,7 @@ const READ_MASK: &str = "Which fields come back: `title`, `buyer.name`, `albums.
 const ETAG: &str = "The revision that the row must have, as text; when it has another the answer is ABORTED.";
 const REQUEST_ID: &str = "A key of the caller's own: the same request sent again under it is done once.";
 const FILTER: &str = "Which rows, in the model's expression language: `price > 5 && artist.name == \"AC/DC\"`.";
+const OWN_FILTER: &str = "Which rows, in the model's expression language, by the row's own fields alone: `price > 5`.";
 const SEARCH: &str = "Words to search for.";
 
 /// `GetProductRequest`.
@@ -115,6 +116,19 @@ pub const DELETE: &[Parameter] = &[
 pub const BATCH_GET: &[Parameter] = &[
     parameter(1, "ids", Kind::Keys, "The rows' keys; one that is not there fails the request."),
     parameter(2, "read_mask", Kind::Mask, READ_MASK),
+];
+
+/// `WatchProductsRequest`.
+pub const WATCH: &[Parameter] = &[
+    parameter(1, "filter", Kind::Text, OWN_FILTER),
+    parameter(
+        2,
+        "read_mask",
+        Kind::Mask,
+        "Which fields the rows show: `id`, `title`; empty: all fields of the row itself, and never a relation.",
+    ),
+    parameter(3, "after", Kind::Text, "From where to go on: the `cursor` of a response, a list or a batch. Left out: from now on."),
+    parameter(4, "initial", Kind::Flag, "Whether to begin with the rows as they are; not together with `after`."),
 ];
 
 /// `IngestProductsRequest`.

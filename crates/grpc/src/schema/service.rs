@@ -4,7 +4,7 @@ use fourfold_model::names::pascal;
 use fourfold_model::{Entity, Model};
 
 use super::parameters::{self, Kind, Parameter};
-use super::{Field, Message, Method, Service, Ty, aggregate, full_name, ty};
+use super::{Field, Message, Method, Service, Ty, aggregate, full_name, ty, watch};
 
 const EMPTY: &str = ".google.protobuf.Empty";
 
@@ -20,12 +20,23 @@ pub enum Verb {
     Upsert,
     Delete,
     BatchGet,
+    Watch,
     Ingest,
 }
 
 /// Every verb, in the service's order.
-pub const VERBS: [Verb; 9] =
-    [Verb::Get, Verb::List, Verb::Aggregate, Verb::Create, Verb::Update, Verb::Upsert, Verb::Delete, Verb::BatchGet, Verb::Ingest];
+pub const VERBS: [Verb; 10] = [
+    Verb::Get,
+    Verb::List,
+    Verb::Aggregate,
+    Verb::Create,
+    Verb::Update,
+    Verb::Upsert,
+    Verb::Delete,
+    Verb::BatchGet,
+    Verb::Watch,
+    Verb::Ingest,
+];
 
 impl Verb {
     /// The parameters of its request.
@@ -39,6 +50,7 @@ impl Verb {
             Verb::Upsert => parameters::UPSERT,
             Verb::Delete => parameters::DELETE,
             Verb::BatchGet => parameters::BATCH_GET,
+            Verb::Watch => parameters::WATCH,
             Verb::Ingest => parameters::INGEST,
         }
     }
@@ -46,19 +58,22 @@ impl Verb {
     /// Its method's name for an entity: `GetProduct`, `ListProducts`.
     pub fn method(self, entity: &Entity) -> String {
         match self {
-            Verb::List | Verb::Aggregate | Verb::BatchGet | Verb::Ingest => format!("{self:?}{}", pascal(&entity.plural)),
+            Verb::List | Verb::Aggregate | Verb::BatchGet | Verb::Watch | Verb::Ingest => format!("{self:?}{}", pascal(&entity.plural)),
             _ => format!("{self:?}{}", entity.name),
         }
     }
 
     /// Whether it only reads.
     pub fn reads(self) -> bool {
-        matches!(self, Verb::Get | Verb::List | Verb::Aggregate | Verb::BatchGet)
+        matches!(self, Verb::Get | Verb::List | Verb::Aggregate | Verb::BatchGet | Verb::Watch)
     }
 
     /// Whether an entity has it.
     pub fn serves(self, entity: &Entity) -> bool {
-        self.reads() || !entity.readonly
+        match self {
+            Verb::Watch => entity.watch,
+            _ => self.reads() || !entity.readonly,
+        }
     }
 }
 
@@ -73,11 +88,11 @@ fn method(model: &Model, entity: &Entity, verb: Verb) -> Method {
     let output = match verb {
         Verb::Get | Verb::Create | Verb::Update | Verb::Upsert => full_name(model, &entity.name),
         Verb::Delete => EMPTY.to_owned(),
-        Verb::List | Verb::Aggregate | Verb::BatchGet | Verb::Ingest => full_name(model, &format!("{name}Response")),
+        Verb::List | Verb::Aggregate | Verb::BatchGet | Verb::Watch | Verb::Ingest => full_name(model, &format!("{name}Response")),
     };
     let input = full_name(model, &format!("{name}Request"));
-    let streams = verb == Verb::Ingest;
-    Method { name, doc: Some(method_doc(verb, entity)), input, output, streaming: (streams, streams), reads: verb.reads() }
+    let streaming = (verb == Verb::Ingest, matches!(verb, Verb::Watch | Verb::Ingest));
+    Method { name, doc: Some(method_doc(verb, entity)), input, output, streaming, reads: verb.reads() }
 }
 
 fn method_doc(verb: Verb, entity: &Entity) -> String {
@@ -91,6 +106,7 @@ fn method_doc(verb: Verb, entity: &Entity) -> String {
         Verb::Upsert => format!("Replaces one {one}, or creates it."),
         Verb::Delete => format!("Deletes one {one}."),
         Verb::BatchGet => format!("Reads several {many} by their keys, of one snapshot."),
+        Verb::Watch => format!("Tells of every change to the {many} that match, until either side ends it."),
         Verb::Ingest => format!("Takes in a stream of {many}, many a commit; each row stands alone."),
     }
 }
@@ -144,6 +160,7 @@ fn response(model: &Model, entity: &Entity, verb: Verb, method: &str) -> Option<
         ])),
         Verb::BatchGet => Some(message(vec![rows().doc("The rows, in the order of the keys asked for.")])),
         Verb::Aggregate => Some(aggregate::response(model, entity, method)),
+        Verb::Watch => Some(watch::response(model, entity, method)),
         Verb::Ingest => Some(ingest_response(model, method)),
         _ => None,
     }

@@ -4,6 +4,8 @@
 
 mod oracle;
 mod shop;
+mod stream;
+mod watch;
 
 use serde_json::json;
 use shop::{body, shop};
@@ -312,6 +314,39 @@ async fn a_deadline_that_has_passed_is_deadline_exceeded() {
     assert_eq!((status, &error["code"]), (504, &json!("deadline_exceeded")));
 }
 
+const WATCH_RESPONSE: &str = r#"
+// What WatchArtists tells, one change each.
+message WatchArtistsResponse {
+  // What a change is to a watch.
+  enum Change {
+    // Not set.
+    CHANGE_UNSPECIFIED = 0;
+    // The row is now among those watched.
+    CHANGE_ENTERED = 1;
+    // It was and is, with another revision.
+    CHANGE_CHANGED = 2;
+    // It no longer is; only its key is told.
+    CHANGE_LEFT = 3;
+    // Nothing: only the cursor is newer.
+    CHANGE_BOOKMARK = 4;
+    // What was told no longer holds: list again. It is the last response.
+    CHANGE_RESET = 5;
+  }
+  // From where to go on after this; not set for the rows that a watch begins with.
+  optional string cursor = 1;
+  // What it is, relative to the filter and to what the caller may see.
+  optional WatchArtistsResponse.Change change = 2;
+  // The row's key; not set for a bookmark or a reset.
+  optional int32 id = 3;
+  // The row's revision; not set when it left.
+  optional int64 revision = 4;
+  // When it was committed.
+  optional google.protobuf.Timestamp at = 5;
+  // The row, as far as the read mask goes and the caller may see it.
+  optional Artist artist = 6;
+}
+"#;
+
 /// The contract as a file, for tools outside: `PROTO_OUT=DIR cargo test -p fourfold-grpc contract`.
 #[test]
 fn contract_is_deterministic() {
@@ -324,6 +359,8 @@ fn contract_is_deterministic() {
         "message AlbumList",
         "ALBUM_STATE_UNSPECIFIED = 0;",
         "reserved 40;",
+        "rpc WatchAlbums(WatchAlbumsRequest) returns (stream WatchAlbumsResponse) {",
+        WATCH_RESPONSE,
         "// Doc of Album.",
     ] {
         assert!(text.contains(part), "{part} in\n{text}");

@@ -103,6 +103,8 @@ proptest! {
                 let request = http::Request::post(format!("/shop.v1.AlbumService/{method}")).header("content-type", "application/json");
                 let _ = shop.http(request.body(shop::body(message.clone())).unwrap()).await;
             }
+            let watch = http::Request::post("/shop.v1.AlbumService/WatchAlbums").header("content-type", "application/grpc");
+            let _ = shop.grpc.serve(shop::context(), watch.body(shop::body(shop::envelope(&message))).unwrap()).await;
             let _ = shop.raw("BatchService/Batch", shop::envelope(&message)).await;
             let _ = shop.raw("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", shop::envelope(&message)).await;
         });

@@ -22,6 +22,7 @@ pub fn model() -> Model {
 
 pub struct Shop {
     pub grpc: Grpc,
+    pub engine: Arc<Engine>,
     pub pool: DescriptorPool,
 }
 
@@ -29,12 +30,17 @@ pub struct Shop {
 pub type Answer = Result<Json, (u32, String, String)>;
 
 pub async fn shop() -> Shop {
-    let model = Arc::new(model());
+    shop_of(model(), Limits::default()).await
+}
+
+pub async fn shop_of(model: Model, limits: Limits) -> Shop {
+    let model = Arc::new(model);
     let store = MemoryStore::new();
     let migration = store.migration(&model).await.unwrap();
     store.migrate(&model, migration).await.unwrap();
     let pool = DescriptorPool::decode(fourfold_grpc::descriptor_set(&model).as_slice()).unwrap();
-    Shop { grpc: Grpc::new(Engine::new(Arc::new(store), model, 1, Limits::default())), pool }
+    let engine = Engine::new(Arc::new(store), model, 1, limits);
+    Shop { grpc: Grpc::new(engine.clone()), engine, pool }
 }
 
 pub fn context() -> Context {
@@ -120,26 +126,42 @@ fn status_of(trailers: &http::HeaderMap) -> Result<(), (u32, String, String)> {
     if code == 0 {
         return Ok(());
     }
-    use base64::Engine as _;
-    let details = base64::engine::general_purpose::STANDARD_NO_PAD.decode(text("grpc-status-details-bin").trim_end_matches('=')).unwrap();
-    let status = GoogleStatus::decode(details.as_slice()).unwrap();
-    let reason = status.details.iter().find(|any| any.type_url.ends_with("google.rpc.ErrorInfo"));
-    let reason = reason.map(|any| ErrorInfo::decode(any.value.as_slice()).unwrap().reason).unwrap_or_default();
+    let status = google_status(&text("grpc-status-details-bin"));
+    let reason = status.info().unwrap_or_default().reason;
     let fields = status.details.iter().filter(|any| any.type_url.ends_with("google.rpc.BadRequest"));
     let fields: Vec<String> =
         fields.flat_map(|any| BadRequest::decode(any.value.as_slice()).unwrap().violations).map(|violation| violation.field).collect();
     Err((code, reason, fields.join(",")))
 }
 
+pub fn unpadded(text: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD_NO_PAD.decode(text.trim_end_matches('=')).unwrap()
+}
+
+/// What `grpc-status-details-bin` holds.
+pub fn google_status(text: &str) -> GoogleStatus {
+    GoogleStatus::decode(unpadded(text).as_slice()).unwrap()
+}
+
+impl GoogleStatus {
+    pub fn info(&self) -> Option<ErrorInfo> {
+        let info = self.details.iter().find(|any| any.type_url.ends_with("google.rpc.ErrorInfo"))?;
+        Some(ErrorInfo::decode(info.value.as_slice()).unwrap())
+    }
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
-struct GoogleStatus {
+pub struct GoogleStatus {
     #[prost(message, repeated, tag = "3")]
     details: Vec<prost_types::Any>,
 }
 #[derive(Clone, PartialEq, prost::Message)]
-struct ErrorInfo {
+pub struct ErrorInfo {
     #[prost(string, tag = "1")]
-    reason: String,
+    pub reason: String,
+    #[prost(map = "string, string", tag = "3")]
+    pub metadata: std::collections::HashMap<String, String>,
 }
 #[derive(Clone, PartialEq, prost::Message)]
 struct BadRequest {
