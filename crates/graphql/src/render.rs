@@ -4,7 +4,7 @@
 
 use fourfold_model::{Base, Decimal, Model, Row, Value};
 use fourfold_op::json::{Dialect, write_string, write_value};
-use fourfold_op::{Error, Joined, Page, Record, SmolStr};
+use fourfold_op::{Error, Joined, Page, Record, SmolStr, WatchChange};
 
 use crate::error::{Fault, Segment};
 use crate::shape::{ChangePart, EdgePart, Entry, GroupPart, InfoPart, PagePart, PageShape, PayloadPart, RowPart, Shape};
@@ -249,7 +249,7 @@ impl<'a> Writer<'a> {
 /// A change as it is shown.
 pub(crate) struct Told<'a> {
     pub cursor: Option<String>,
-    pub change: &'static str,
+    pub change: WatchChange,
     pub key: &'a Value,
     pub revision: Option<u64>,
     pub at: Option<i64>,
@@ -265,7 +265,7 @@ impl Writer<'_> {
                 Some(cursor) => writer.string(cursor),
                 None => writer.put(b"null"),
             },
-            ChangePart::Change => writer.string(&told.change.to_uppercase()),
+            ChangePart::Change => writer.string(&told.change.name().to_uppercase()),
             ChangePart::Key(base) => writer.value(*base, told.key),
             ChangePart::Revision => match told.revision {
                 Some(revision) => writer.number(revision),

@@ -33,7 +33,13 @@ struct Reply {
     /// Whether the document (or its variables) was refused, so that nothing was executed.
     refused: bool,
     statements: u32,
-    stream: Option<Body>,
+}
+
+/// What an operation comes to.
+enum Answer {
+    Whole(Reply),
+    /// Changes, as they come.
+    Stream(Body),
 }
 
 impl GraphQl {
@@ -51,21 +57,20 @@ impl GraphQl {
         if format == Format::Page {
             return respond(StatusCode::OK, Some(format), Bytes::from_static(PAGE.as_bytes()), None);
         }
-        let events = format == Format::Events;
-        let expires_at = parts.extensions.get::<Authenticated>().and_then(|caller| caller.expires_at);
+        let expires_at_us = parts.extensions.get().and_then(Authenticated::expires_at_us);
         let asked = match request::read(&parts, body).await {
             Ok(asked) => asked,
             Err(refused) => return refuse(&context, format, &refused),
         };
-        match self.answer(&context, asked, events.then_some(expires_at)).await {
-            Ok(Reply { stream: Some(stream), .. }) => {
+        match self.answer(&context, asked, format, expires_at_us).await {
+            Ok(Answer::Stream(body)) => {
                 let mut response = respond(StatusCode::OK, Some(format), Bytes::new(), None);
                 response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
-                *response.body_mut() = stream;
+                *response.body_mut() = body;
                 response
             }
-            Ok(mut reply) => {
-                if events {
+            Ok(Answer::Whole(mut reply)) => {
+                if format == Format::Events {
                     reply.body = subscribe::last_events(&reply.body).to_vec();
                 }
                 let status = if reply.refused && format == Format::Response { StatusCode::BAD_REQUEST } else { StatusCode::OK };
@@ -77,14 +82,15 @@ impl GraphQl {
         }
     }
 
-    async fn answer(&self, context: &Context, asked: Asked, events: Option<Option<i64>>) -> Result<Reply, Refused> {
+    async fn answer(&self, context: &Context, asked: Asked, format: Format, expires_at_us: Option<i64>) -> Result<Answer, Refused> {
+        let refused = |faults: &[Fault]| Ok(Answer::Whole(refused(context, faults)));
         let served = match &self.served {
             Ok(served) => served,
-            Err(why) => return Ok(refused(context, &[Error::internal(why).into()])),
+            Err(why) => return refused(&[Error::internal(why).into()]),
         };
         let document = match self.document(served, &asked) {
             Ok(document) => document,
-            Err(faults) => return Ok(refused(context, &faults)),
+            Err(faults) => return refused(&faults),
         };
         let mutates = document.operation.is_mutation();
         if mutates && !asked.may_write {
@@ -94,28 +100,27 @@ impl GraphQl {
             .and_then(|variables| Ok((self.compiled(served, &document, &variables)?, variables)));
         let (weighed, variables) = match compiled {
             Ok(compiled) => compiled,
-            Err(fault) => return Ok(refused(context, &[fault])),
+            Err(fault) => return refused(&[fault]),
         };
         if let Some(watch) = &weighed.compiled.watch {
-            let Some(expires_at) = events else {
+            if format != Format::Events {
                 let message = "a subscription is not answered by one JSON document; ask with `Accept: text/event-stream`";
-                return Ok(refused(context, &[Fault::invalid(message)]));
-            };
-            let begun = match subscribe::watch(watch, &variables, &self.reading(served), expires_at) {
+                return refused(&[Fault::invalid(message)]);
+            }
+            let begun = match subscribe::watch(watch, &variables, &self.reading(served), expires_at_us) {
                 Ok((watch, values)) => self.engine.watch(context, &watch, &values).await,
                 Err(error) => Err(error),
             };
-            return Ok(match begun {
+            return match begun {
                 Ok(subscription) => {
-                    let events = Events::new(self.engine.clone(), weighed.clone(), context.clone(), subscription);
-                    Reply { body: Vec::new(), refused: false, statements: 0, stream: Some(events.into_body()) }
+                    Ok(Answer::Stream(Events::new(self.engine.clone(), watch.clone(), context.clone(), subscription).into_body()))
                 }
-                Err(error) => refused(context, &[Fault::from(error).under(&watch.entry.name)]),
-            });
+                Err(error) => refused(&[Fault::from(error).under(&watch.entry.name)]),
+            };
         }
         let running = Running { face: self, served, context, document: &document, compiled: &weighed.compiled, variables: &variables };
         let reply = if mutates { running.mutation().await } else { running.query().await };
-        Ok(reply.unwrap_or_else(|fault| refused(context, &[fault])))
+        reply.map_or_else(|fault| refused(&[fault]), |reply| Ok(Answer::Whole(reply)))
     }
 
     fn document(&self, served: &Served, asked: &Asked) -> Result<Arc<Document>, Vec<Fault>> {
@@ -231,7 +236,7 @@ impl Running<'_> {
         let mut body = b"{".to_vec();
         write_errors(&mut body, &[fault], self.context);
         body.extend_from_slice(b",\"data\":null}");
-        Reply { body, refused: false, statements: 0, stream: None }
+        Reply { body, refused: false, statements: 0 }
     }
 
     /// A mutation: its fields one after the other, each a commit of its own.
@@ -298,7 +303,7 @@ impl Running<'_> {
             write_errors(&mut out, &faults, self.context);
         }
         out.push(b'}');
-        Reply { body: out, refused: false, statements, stream: None }
+        Reply { body: out, refused: false, statements }
     }
 }
 
@@ -330,7 +335,7 @@ fn refused(context: &Context, faults: &[Fault]) -> Reply {
     let mut body = b"{".to_vec();
     write_errors(&mut body, faults, context);
     body.push(b'}');
-    Reply { body, refused: true, statements: 0, stream: None }
+    Reply { body, refused: true, statements: 0 }
 }
 
 fn refuse(context: &Context, format: Format, refusal: &Refused) -> Response<Body> {

@@ -1,31 +1,28 @@
 //! Subscriptions over server-sent events: graphql-sse, a connection for each operation (`SPEC` §3, §6).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use fourfold_engine::{Delivery, End, Engine, Subscription};
 use fourfold_model::{KEY, Value};
-use fourfold_op::{Context, Cursor, Error, ErrorCode, Record, Start, Watch, WatchChange, json};
+use fourfold_op::sse::{COMMENT, HEARTBEAT, write_event};
+use fourfold_op::{Context, Cursor, Error, Record, Start, Watch, WatchChange, json};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 
+use crate::Body;
 use crate::error::{Fault, write_errors};
 use crate::parse::compile::WatchRequest;
 use crate::parse::input::{self, Reading};
 use crate::parse::variables::Variables;
 use crate::render::{Told, Writer};
-use crate::{Body, Weighed};
-
-/// How long a stream is silent before a comment tells proxies that it lives.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// The watch that a subscription asks for, and its values.
 pub(crate) fn watch(
     request: &WatchRequest,
     variables: &Variables,
     reading: &Reading<'_>,
-    expires_at: Option<i64>,
+    expires_at_us: Option<i64>,
 ) -> Result<(Watch, Vec<Value>), Error> {
     let values = input::fill(&request.slots, variables, reading)?;
     let one = |slot: &Option<input::Slot>| {
@@ -42,7 +39,6 @@ pub(crate) fn watch(
         })?),
         _ => return Err(Error::invalid_at("/after", "`after` is not a String")),
     };
-    let expires_at_us = expires_at.map(|seconds| seconds.saturating_mul(1_000_000));
     let (entity, filter, fields) = (request.entity, request.filter.clone(), request.fields.clone());
     Ok((Watch { entity, filter, fields, start, bookmarks: true, expires_at_us }, values))
 }
@@ -50,7 +46,7 @@ pub(crate) fn watch(
 /// A stream of changes under way.
 pub(crate) struct Events {
     engine: Arc<Engine>,
-    weighed: Arc<Weighed>,
+    request: Arc<WatchRequest>,
     context: Context,
     subscription: Subscription,
     first: std::vec::IntoIter<Record>,
@@ -60,12 +56,12 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    pub fn new(engine: Arc<Engine>, weighed: Arc<Weighed>, context: Context, mut subscription: Subscription) -> Events {
+    pub fn new(engine: Arc<Engine>, request: Arc<WatchRequest>, context: Context, mut subscription: Subscription) -> Events {
         let (first, moment) = match subscription.take_initial() {
             Some(initial) => (initial.records, Some(initial.cursor)),
             None => (Vec::new(), None),
         };
-        Events { engine, weighed, context, subscription, first: first.into_iter(), moment, ended: false }
+        Events { engine, request, context, subscription, first: first.into_iter(), moment, ended: false }
     }
 
     /// The stream as a body. Nothing is read ahead: what its reader does not take waits in the subscription's bounded queue.
@@ -88,7 +84,7 @@ impl Events {
             return Some(next_event(&self.no_row(&cursor, WatchChange::Bookmark)));
         }
         Some(match tokio::time::timeout(HEARTBEAT, self.subscription.next()).await {
-            Err(_) => Bytes::from_static(b":\n\n"),
+            Err(_) => Bytes::from_static(COMMENT),
             Ok(Ok(delivery)) => next_event(&self.delivery(&delivery)),
             Ok(Err(end)) => {
                 self.ended = true;
@@ -99,34 +95,31 @@ impl Events {
 
     fn first_row(&self, record: Record) -> Vec<u8> {
         let (key, revision) = (record.row.value(KEY).clone(), record.row.revision());
-        let change = WatchChange::Entered.name();
+        let change = WatchChange::Entered;
         self.told(&Told { cursor: None, change, key: &key, revision: Some(revision), at: None, record: Some(record) })
     }
 
     fn delivery(&self, delivery: &Delivery) -> Vec<u8> {
         self.told(&Told {
             cursor: Some(delivery.cursor.to_string()),
-            change: delivery.change.name(),
+            change: delivery.change,
             key: &delivery.key,
             revision: delivery.revision,
             at: (delivery.change != WatchChange::Bookmark).then_some(delivery.at),
-            record: delivery.item.as_ref().map(|row| Record { row: row.as_ref().clone(), nested: Vec::new() }),
+            record: delivery.record(),
         })
     }
 
     /// What is told of no row, but of all that was told before.
     fn no_row(&self, cursor: &Cursor, change: WatchChange) -> Vec<u8> {
         let cursor = Some(cursor.to_string());
-        self.told(&Told { cursor, change: change.name(), key: &Value::Null, revision: None, at: None, record: None })
+        self.told(&Told { cursor, change, key: &Value::Null, revision: None, at: None, record: None })
     }
 
     fn told(&self, told: &Told<'_>) -> Vec<u8> {
         let mut writer = Writer::new(self.engine.model());
         writer.raw(b"{\"data\":{");
-        let shown = match &self.weighed.compiled.watch {
-            Some(watch) => writer.root(&watch.entry, false, |writer, shape| writer.change(shape, told)),
-            None => Ok(()),
-        };
+        let shown = writer.root(&self.request.entry, false, |writer, shape| writer.change(shape, told));
         let Writer { mut out, faults, .. } = writer;
         match shown {
             Ok(()) => out.push(b'}'),
@@ -141,35 +134,30 @@ impl Events {
     }
 
     fn end(&self, end: &End) -> Vec<u8> {
-        let (code, message) = match end {
-            End::Bye(_) => (ErrorCode::Unavailable, "the server is ending; subscribe again after the last cursor"),
-            End::Slow(_) => (
-                ErrorCode::Unavailable,
-                "more waited to be read than `watch_queue_deliveries_max` and `watch_queue_bytes_max` allow; go on after the last cursor, and read faster",
-            ),
-            End::Expired => (ErrorCode::CursorExpired, "the log no longer goes back to where this subscription is; list again"),
-            End::CredentialEnded(_) => (ErrorCode::TokenExpired, "the token has expired; go on after the last cursor with a new one"),
-            End::Reset(cursor) => return self.no_row(cursor, WatchChange::Reset),
-        };
+        if let End::Reset(cursor) = end {
+            return self.no_row(cursor, WatchChange::Reset);
+        }
         let mut out = b"{".to_vec();
-        write_errors(&mut out, &[Fault::from(Error::new(code, message))], &self.context);
+        write_errors(&mut out, &[Fault::from(end.error("cursor"))], &self.context);
         out.push(b'}');
         out
     }
 }
 
-/// One result: a block whose data are one line of JSON.
+/// One result.
 fn next_event(json: &[u8]) -> Bytes {
-    let mut out = b"event: next\ndata: ".to_vec();
-    // A Json value is kept as it was sent: between its tokens there may be ends of lines, and inside them there are none.
-    out.extend(json.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
-    out.extend_from_slice(b"\n\n");
-    out.into()
+    result(json).into()
 }
 
 /// The last result, and that it is the last.
 pub(crate) fn last_events(json: &[u8]) -> Bytes {
-    let mut out = next_event(json).to_vec();
+    let mut out = result(json);
     out.extend_from_slice(b"event: complete\ndata:\n\n");
     out.into()
+}
+
+fn result(json: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(json.len() + 32);
+    write_event(&mut out, None, "next", |out| out.extend_from_slice(json));
+    out
 }

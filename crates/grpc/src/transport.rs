@@ -168,8 +168,7 @@ impl<M: Methods> Dispatch<M> {
 fn call(path: &str, mut context: RequestContext, format: CodecFormat) -> Option<Call> {
     let mut caller: Context = context.extensions_mut().remove()?;
     caller.deadline.0 = earliest(caller.deadline.0, context.deadline());
-    let expires_at = context.extensions_mut().remove::<Authenticated>().and_then(|caller| caller.expires_at);
-    let expires_at_us = expires_at.map(|seconds| seconds.saturating_mul(1_000_000));
+    let expires_at_us = context.extensions_mut().remove().as_ref().and_then(Authenticated::expires_at_us);
     let format = if format == CodecFormat::Json { Format::Json } else { Format::Proto };
     Some(Call { path: path.to_owned(), context: caller, expires_at_us, format })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fourfold_engine::EncodingKey;
-use fourfold_model::{EntityId, FieldId};
+use fourfold_model::EntityId;
 use fourfold_op::{Cursor, Error, Start, Watch, json};
 use futures_util::StreamExt;
 
@@ -45,7 +45,7 @@ async fn begin(face: &Arc<Face>, id: EntityId, call: &Call, message: &[u8]) -> R
         expires_at_us: call.expires_at_us,
     };
     let subscription = face.engine.watch(&call.context, &watch, &values.0).await?;
-    let encoding = EncodingKey { format: format_name(call.format), shape: shape(&selection.fields).into() };
+    let encoding = EncodingKey::of(format_name(call.format), &selection.fields);
     let (format, request) = (call.format, call.context.request.clone());
     let form = Form { face: face.clone(), entity: id, selection, encoding, format, request };
     Ok(Answers::new(form, subscription))
@@ -86,9 +86,4 @@ fn format_name(format: Format) -> &'static str {
         Format::Proto => "grpc",
         Format::Json => "connect",
     }
-}
-
-/// A text that is equal for the same fields.
-fn shape(fields: &[FieldId]) -> String {
-    fields.iter().map(|field| format!("{},", field.0)).collect()
 }

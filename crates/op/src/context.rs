@@ -70,6 +70,13 @@ pub struct Authenticated {
     pub expires_at: Option<i64>,
 }
 
+impl Authenticated {
+    /// When it ends, as a [`Watch`](crate::Watch) is told: microseconds since 1970, UTC; `None`: never.
+    pub fn expires_at_us(&self) -> Option<i64> {
+        self.expires_at.map(|seconds| seconds.saturating_mul(1_000_000))
+    }
+}
+
 /// Tells who shows a token; the server's `auth` is one. Faces that authenticate inside their protocol (WebSocket) use it.
 pub trait Authenticate: Send + Sync {
     /// Who this is; without a token the anonymous caller.

@@ -13,6 +13,7 @@ pub mod operation;
 pub mod outcome;
 pub mod params;
 pub mod render;
+pub mod sse;
 pub mod watch;
 pub mod wire;
 

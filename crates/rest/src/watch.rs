@@ -62,9 +62,8 @@ impl Exchange<'_> {
         let shape = rows(&asked)?;
         let Operation::Read(mut selects) = asked.operation else { return Err(unexpected()) };
         let Some(Select { kind: SelectKind::List(list), fields, .. }) = selects.pop() else { return Err(unexpected()) };
-        let encoding = EncodingKey { format: "sse", shape: shown(&fields).into() };
-        let expires_at_us = self.head.extensions.get::<Authenticated>().and_then(|caller| caller.expires_at);
-        let expires_at_us = expires_at_us.map(|seconds| seconds.saturating_mul(1_000_000));
+        let encoding = EncodingKey::of("sse", &fields);
+        let expires_at_us = self.head.extensions.get().and_then(Authenticated::expires_at_us);
         let fields = with_fixed(fields);
         let watch = Watch { entity: resource.entity, filter: list.filter, fields, start, bookmarks: true, expires_at_us };
         Ok(Asked { watch, values: asked.values, shape, encoding })
@@ -97,13 +96,6 @@ fn cursor(text: &str, pointer: &str, name: &str) -> Result<Cursor, Error> {
         let detail = format!("{} is not a cursor; expected `{name}` as an event's `id` or a list's `cursor` has it", json::quoted(text));
         if pointer.is_empty() { Error::invalid(detail) } else { Error::invalid_at(pointer, detail) }
     })
-}
-
-/// A text that is equal for the same members.
-fn shown(fields: &[FieldId]) -> String {
-    let mut numbers: Vec<u16> = fields.iter().map(|field| field.0).collect();
-    numbers.sort_unstable();
-    numbers.iter().map(|number| format!("{number},")).collect()
 }
 
 /// The first rows are told with their key and revision, whichever members they show.

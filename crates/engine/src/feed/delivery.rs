@@ -4,11 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fourfold_model::{Row, Value};
-use fourfold_op::{Cursor, Epoch, WatchChange};
+use fourfold_model::{FieldId, Row, Value};
+use fourfold_op::{Cursor, Epoch, Error, ErrorCode, Record, WatchChange};
 use fourfold_plan::{Hidden, Verdict};
 
 use super::logged::Shared;
+
+/// After how many milliseconds a reader that was too slow comes back.
+const SLOW_RETRY_MS: u64 = 5_000;
 
 /// One thing that a watch is told.
 #[derive(Clone)]
@@ -41,6 +44,15 @@ pub struct EncodingKey {
     pub shape: Arc<str>,
 }
 
+impl EncodingKey {
+    /// The key of a form that shows these fields under their own names.
+    pub fn of(format: &'static str, fields: &[FieldId]) -> EncodingKey {
+        let mut numbers: Vec<u16> = fields.iter().map(|field| field.0).collect();
+        numbers.sort_unstable();
+        EncodingKey { format, shape: numbers.iter().map(|number| format!("{number},")).collect::<String>().into() }
+    }
+}
+
 /// How a watch ends. With a cursor the same watch can go on from there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
@@ -54,6 +66,41 @@ pub enum End {
     CredentialEnded(Cursor),
     /// The caller's rights or the model have changed: list again. The cursor says up to where what was told held; a watch from there is reset again.
     Reset(Cursor),
+}
+
+impl End {
+    /// What its reader is told; `place` is what it calls a cursor: `id` of an event stream.
+    pub fn error(&self, place: &str) -> Error {
+        let (code, message) = match self {
+            End::Bye(_) => (ErrorCode::Unavailable, format!("the server is ending; watch again from the last {place}")),
+            End::Slow(_) => (
+                ErrorCode::Unavailable,
+                format!(
+                    "more waited to be read than `watch_queue_deliveries_max` and `watch_queue_bytes_max` allow; go on from the last {place}, \
+                     and read faster"
+                ),
+            ),
+            End::Expired => (ErrorCode::CursorExpired, "the log no longer goes back to where this watch is; list again".to_owned()),
+            End::CredentialEnded(_) => {
+                (ErrorCode::TokenExpired, format!("the token has expired; go on from the last {place} with a new one"))
+            }
+            End::Reset(_) => (
+                ErrorCode::CursorExpired,
+                "the caller's rights or the model have changed: what was told no longer holds; list again".to_owned(),
+            ),
+        };
+        let mut error = Error::new(code, message);
+        error.public.retry_after_ms = matches!(self, End::Slow(_)).then_some(SLOW_RETRY_MS);
+        error
+    }
+
+    /// From where the same watch can go on; `None` where its reader must list again.
+    pub fn resumable(&self) -> Option<&Cursor> {
+        match self {
+            End::Bye(cursor) | End::Slow(cursor) | End::CredentialEnded(cursor) => Some(cursor),
+            End::Expired | End::Reset(_) => None,
+        }
+    }
 }
 
 /// A judged event in a queue.
@@ -73,6 +120,11 @@ impl Delivery {
             Some(item) => item.shared.encoded(key, self.change, &item.hidden, make),
             None => make(),
         }
+    }
+
+    /// The row, as a record that can be written.
+    pub fn record(&self) -> Option<Record> {
+        self.item.as_ref().map(|row| Record { row: row.as_ref().clone(), nested: Vec::new() })
     }
 
     pub(super) fn of(item: Item, epoch: &Epoch) -> Delivery {

@@ -7,7 +7,7 @@ use fourfold_engine::{Delivery, EncodingKey, End, Initial, Subscription};
 use fourfold_model::{Base, EntityId, KEY, Value};
 use fourfold_op::wire::bytes::{put_bytes, put_number};
 use fourfold_op::wire::encode_value;
-use fourfold_op::{Cursor, Error, ErrorCode, Record, RequestId, WatchChange};
+use fourfold_op::{Cursor, Record, RequestId, WatchChange};
 
 use crate::error::{Status, too_large};
 use crate::face::Face;
@@ -15,9 +15,6 @@ use crate::render::{self, Object};
 use crate::schema::watch::{change_name, change_number};
 use crate::selection::Selection;
 use crate::transport::{Format, Messages};
-
-/// After how many milliseconds a reader that was too slow comes back.
-const SLOW_RETRY_MS: u64 = 5_000;
 
 /// How changes are shown.
 pub(super) struct Form {
@@ -99,7 +96,7 @@ impl Answers {
     }
 
     fn end(&mut self, end: &End) -> Result<Bytes, Status> {
-        let status = self.form.face.status_at(&error(end), &self.form.request, resumable(end));
+        let status = self.form.face.status_at(&end.error("cursor"), &self.form.request, end.resumable());
         if !matches!(end, End::Reset(_)) {
             return Err(status);
         }
@@ -128,7 +125,7 @@ impl Form {
     /// A change; made once for all who are shown the same.
     fn delivery(&self, delivery: &Delivery) -> Result<Bytes, Status> {
         self.fitting(delivery.encoded(&self.encoding, || {
-            let record = delivery.item.as_ref().map(|row| Record { row: row.as_ref().clone(), nested: Vec::new() });
+            let record = delivery.record();
             let of_row = delivery.change != WatchChange::Bookmark;
             self.message(&Told {
                 cursor: Some(&delivery.cursor),
@@ -205,30 +202,4 @@ impl<'a> Told<'a> {
     fn only(change: WatchChange, cursor: Option<&'a Cursor>) -> Told<'a> {
         Told { cursor, change, key: None, revision: None, at: None, record: None }
     }
-}
-
-/// From where a watch that ended so can go on.
-fn resumable(end: &End) -> Option<&Cursor> {
-    match end {
-        End::Bye(cursor) | End::Slow(cursor) | End::CredentialEnded(cursor) => Some(cursor),
-        End::Expired | End::Reset(_) => None,
-    }
-}
-
-fn error(end: &End) -> Error {
-    let (code, message) = match end {
-        End::Bye(_) => (ErrorCode::Unavailable, "the server is ending; watch again from the last cursor"),
-        End::Slow(_) => (
-            ErrorCode::Unavailable,
-            "more waited to be read than `watch_queue_deliveries_max` and `watch_queue_bytes_max` allow; go on from the last cursor, and read faster",
-        ),
-        End::Expired => (ErrorCode::CursorExpired, "the log no longer goes back to where this watch is; list again"),
-        End::CredentialEnded(_) => (ErrorCode::TokenExpired, "the token has expired; go on from the last cursor with a new one"),
-        End::Reset(_) => {
-            (ErrorCode::CursorExpired, "the caller's rights or the model have changed: what was told no longer holds; list again")
-        }
-    };
-    let mut error = Error::new(code, message);
-    error.public.retry_after_ms = matches!(end, End::Slow(_)).then_some(SLOW_RETRY_MS);
-    error
 }

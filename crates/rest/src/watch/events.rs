@@ -1,24 +1,20 @@
 //! What a watch is told, as the blocks of an event stream (HTML, server-sent events).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use fourfold_engine::{Delivery, EncodingKey, End, Engine, Subscription};
 use fourfold_model::{EntityId, KEY, Value};
 use fourfold_op::render::{RowShape, write_problem};
-use fourfold_op::{Cursor, Error, ErrorCode, Record, RequestId, WatchChange, json};
+use fourfold_op::sse::{COMMENT, HEARTBEAT, write_event};
+use fourfold_op::{Cursor, Record, RequestId, WatchChange, json};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 
 use crate::body::{Body, BodyError};
 
-/// How long a stream is silent before a comment tells proxies that it lives.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Bytes of first rows that are made at once; one row always may.
 const INITIAL_CHUNK_BYTES: usize = 64 << 10;
-/// After how many milliseconds a reader that was too slow comes back.
-const SLOW_RETRY_MS: u64 = 5_000;
 
 /// How changes are shown.
 pub(super) struct Form {
@@ -70,7 +66,7 @@ impl Events {
             return (bytes, true);
         }
         match tokio::time::timeout(HEARTBEAT, self.subscription.next()).await {
-            Err(_) => (Bytes::from_static(b":\n\n"), true),
+            Err(_) => (Bytes::from_static(COMMENT), true),
             Ok(Ok(delivery)) => (self.form.delivery(&delivery), true),
             Ok(Err(end)) => (self.form.end(&end), false),
         }
@@ -132,9 +128,9 @@ impl Form {
         out.extend_from_slice(b",\"at\":\"");
         json::write_date_time(out, delivery.at);
         out.push(b'"');
-        if let Some(row) = &delivery.item {
+        if let Some(record) = delivery.record() {
             out.extend_from_slice(b",\"item\":");
-            self.shape.write(out, self.engine.model(), &Record { row: row.as_ref().clone(), nested: Vec::new() });
+            self.shape.write(out, self.engine.model(), &record);
         }
         out.push(b'}');
     }
@@ -152,30 +148,13 @@ impl Form {
             write_event(&mut out, None, "bye", |out| out.extend_from_slice(format!("{{\"cursor\":\"{cursor}\"}}").as_bytes()));
             return out.into();
         }
-        if let End::Slow(_) = end {
-            out.extend_from_slice(format!("retry: {SLOW_RETRY_MS}\n").as_bytes());
+        let error = end.error("id");
+        if let Some(retry_after_ms) = error.public.retry_after_ms {
+            out.extend_from_slice(format!("retry: {retry_after_ms}\n").as_bytes());
         }
-        write_event(&mut out, None, "error", |out| write_problem(out, &error(end), &self.request.0));
+        write_event(&mut out, None, "error", |out| write_problem(out, &error, &self.request.0));
         out.into()
     }
-}
-
-fn error(end: &End) -> Error {
-    let (code, message) = match end {
-        End::Bye(_) => (ErrorCode::Unavailable, "the server is ending; watch again from the last id"),
-        End::Slow(_) => (
-            ErrorCode::Unavailable,
-            "more waited to be read than `watch_queue_deliveries_max` and `watch_queue_bytes_max` allow; go on from the last id, and read faster",
-        ),
-        End::Expired => (ErrorCode::CursorExpired, "the log no longer goes back to where this watch is; list again"),
-        End::CredentialEnded(_) => (ErrorCode::TokenExpired, "the token has expired; go on from the last id with a new one"),
-        End::Reset(_) => {
-            (ErrorCode::CursorExpired, "the caller's rights or the model have changed: what was told no longer holds; list again")
-        }
-    };
-    let mut error = Error::new(code, message);
-    error.public.retry_after_ms = matches!(end, End::Slow(_)).then_some(SLOW_RETRY_MS);
-    error
 }
 
 fn write_bookmark(out: &mut Vec<u8>, cursor: &Cursor) {
@@ -185,17 +164,4 @@ fn write_bookmark(out: &mut Vec<u8>, cursor: &Cursor) {
 
 fn write_revision(out: &mut Vec<u8>, revision: u64) {
     out.extend_from_slice(format!(",\"revision\":{revision}").as_bytes());
-}
-
-/// One block, whose data are one line of JSON.
-fn write_event(out: &mut Vec<u8>, id: Option<&Cursor>, name: &str, data: impl FnOnce(&mut Vec<u8>)) {
-    if let Some(id) = id {
-        out.extend_from_slice(format!("id: {id}\n").as_bytes());
-    }
-    out.extend_from_slice(format!("event: {name}\ndata: ").as_bytes());
-    let begin = out.len();
-    data(out);
-    // A Json value is kept as it was sent: between its tokens there may be ends of lines, and inside them there are none.
-    out.iter_mut().skip(begin).filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
-    out.extend_from_slice(b"\n\n");
 }

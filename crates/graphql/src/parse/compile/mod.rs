@@ -37,7 +37,7 @@ pub(crate) struct Compiled {
     /// What the fields of a query read, all from one snapshot.
     pub read: Option<Request>,
     /// What a subscription watches.
-    pub watch: Option<WatchRequest>,
+    pub watch: Option<Arc<WatchRequest>>,
     /// Whether the schema itself is asked.
     pub introspects: bool,
     /// Whether it holds for other values too; not where a variable is the text of a `filter`.
@@ -109,26 +109,24 @@ pub(crate) fn compile(reading: Reading<'_>, document: &Document, variables: &Var
         Compiled { roots: Vec::new(), read: None, watch: None, introspects: false, reusable: true, introspection: OnceLock::new() };
     let mut selects = Vec::new();
     for group in compiler.collect(&[&document.operation.selection_set])? {
+        let at = |fault: Fault| fault.at(group.field.location(), &document.valid.sources);
+        if watches {
+            compiled.watch = Some(Arc::new(compiler.watch(&group).map_err(at)?));
+            continue;
+        }
         let root = match group.field.name.as_str() {
             "__typename" => Ok(Root::Text(text(if mutates { "Mutation" } else { "Query" }))),
             "__schema" | "__type" => {
                 compiled.introspects = true;
                 Ok(Root::Introspection)
             }
-            _ if watches => {
-                compiled.watch = Some(compiler.watch(&group)?);
-                Ok(Root::Introspection)
-            }
             _ if mutates => compiler.mutation(&group).map(|write| Root::Write(Box::new(write))),
             _ => compiler.query(&group, &mut selects),
         };
-        let root = root.map_err(|fault| fault.at(group.field.location(), &document.valid.sources))?;
-        compiled.roots.push(Entry::new(group.key, root));
+        compiled.roots.push(Entry::new(group.key, root.map_err(at)?));
     }
     compiled.reusable = compiler.reusable;
-    if let Some(watch) = &mut compiled.watch {
-        watch.slots = compiler.slots;
-    } else if !selects.is_empty() {
+    if !selects.is_empty() {
         compiled.read = Some(Request::new(Operation::Read(selects), compiler.slots));
     }
     Ok(compiled)

@@ -39,7 +39,7 @@ impl<'a> Compiler<'a> {
         }
         reads.fields.extend([KEY, REVISION]);
         let (fields, entry) = (reads.fields.into_iter().collect(), Entry::new(group.key, shape));
-        Ok(WatchRequest { entity, filter, fields, slots: Vec::new(), after, initial, entry })
+        Ok(WatchRequest { entity, filter, fields, slots: std::mem::take(&mut self.slots), after, initial, entry })
     }
 
     fn start(&self, group: &Group<'a>, name: &str, base: Base) -> Result<Option<Slot>, Fault> {
