@@ -1,8 +1,9 @@
-//! Numbers and keys as bytes, as outcomes and logs keep them.
+//! Keys as bytes, as outcomes and logs keep them; numbers and bytes are protobuf's, of [`fourfold_op::wire::bytes`].
 
 use fourfold_model::Value;
+use fourfold_op::wire::bytes::{Reader, put_varint};
 
-/// A key as bytes: one for its type, then its own.
+/// A key: one byte for its type, then its own.
 pub fn put_key(out: &mut Vec<u8>, key: &Value) {
     match key {
         Value::Uuid(bytes) => {
@@ -22,54 +23,24 @@ pub fn put_key(out: &mut Vec<u8>, key: &Value) {
     }
 }
 
-pub fn take_key(rest: &mut &[u8]) -> Option<Value> {
-    match take_byte(rest)? {
+/// Reads what [`put_key`] wrote.
+pub fn take_key(from: &mut Reader<'_>) -> Option<Value> {
+    match take_byte(from)? {
         0 => Some(Value::Null),
-        1 => Some(Value::Uuid(take(rest, 16)?.try_into().ok()?)),
-        2 => Some(Value::Int(i64::from_le_bytes(take(rest, 8)?.try_into().ok()?))),
-        3 => Some(Value::text(std::str::from_utf8(take_bytes(rest)?).ok()?)),
+        1 => from.fixed().ok().map(Value::Uuid),
+        2 => from.fixed().ok().map(|bytes| Value::Int(i64::from_le_bytes(bytes))),
+        3 => Some(Value::text(std::str::from_utf8(from.bytes().ok()?).ok()?)),
         _ => None,
     }
 }
 
 /// Bytes behind their length.
 pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    put_number(out, bytes.len() as u64);
+    put_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
-pub fn take_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = usize::try_from(take_number(rest)?).ok()?;
-    take(rest, length)
-}
-
-/// Seven bits a byte, the least first, the high bit set on all but the last.
-pub fn put_number(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-pub fn take_number(rest: &mut &[u8]) -> Option<u64> {
-    let mut number = 0u64;
-    for shift in (0..64).step_by(7) {
-        let byte = take_byte(rest)?;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
-}
-
-pub fn take_byte(rest: &mut &[u8]) -> Option<u8> {
-    take(rest, 1)?.first().copied()
-}
-
-fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
-    let (taken, after) = rest.split_at_checked(count)?;
-    *rest = after;
-    Some(taken)
+/// The next byte.
+pub fn take_byte(from: &mut Reader<'_>) -> Option<u8> {
+    from.fixed::<1>().ok().map(|[byte]| byte)
 }

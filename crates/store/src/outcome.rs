@@ -5,10 +5,11 @@
 
 use bytes::Bytes;
 use fourfold_model::Model;
+use fourfold_op::wire::bytes::{Reader, put_varint};
 use fourfold_op::{Change, Error};
 
 use crate::SettledStep;
-use crate::bytes::{put_key, put_number, take_byte, take_key, take_number};
+use crate::bytes::{put_key, take_byte, take_key};
 
 const REFUSED: u8 = 0;
 const UNCHANGED: u8 = 1;
@@ -29,7 +30,7 @@ const DELETED: u8 = 4;
 pub fn encode_outcome(own: &[u8], model: &Model, steps: &[Result<SettledStep, Error>]) -> Bytes {
     let mut out = Vec::with_capacity(own.len() + 4 + steps.len() * 32);
     out.extend_from_slice(own);
-    put_number(&mut out, steps.len() as u64);
+    put_varint(&mut out, steps.len() as u64);
     for step in steps {
         match step {
             Ok(step) => put_step(&mut out, model, step),
@@ -43,8 +44,8 @@ pub fn encode_outcome(own: &[u8], model: &Model, steps: &[Result<SettledStep, Er
 ///
 /// `None` when these are not such bytes, or the model no longer has one of the entities. No step has an `answer`.
 pub fn decode_outcome(model: &Model, bytes: &[u8]) -> Option<Vec<Option<SettledStep>>> {
-    let mut rest = bytes;
-    let count = take_number(&mut rest)?;
+    let mut rest = Reader::new(bytes);
+    let count = rest.varint().ok()?;
     let mut steps = Vec::new();
     for _ in 0..count {
         steps.push(take_step(&mut rest, model)?);
@@ -59,12 +60,12 @@ fn put_step(out: &mut Vec<u8>, model: &Model, step: &SettledStep) {
         Some(Change::Updated) => UPDATED,
         Some(Change::Deleted) => DELETED,
     });
-    put_number(out, u64::from(model.entity(step.entity).number));
-    put_number(out, step.revision);
+    put_varint(out, u64::from(model.entity(step.entity).number));
+    put_varint(out, step.revision);
     put_key(out, &step.key);
 }
 
-fn take_step(rest: &mut &[u8], model: &Model) -> Option<Option<SettledStep>> {
+fn take_step(rest: &mut Reader<'_>, model: &Model) -> Option<Option<SettledStep>> {
     let change = match take_byte(rest)? {
         REFUSED => return Some(None),
         UNCHANGED => None,
@@ -73,9 +74,9 @@ fn take_step(rest: &mut &[u8], model: &Model) -> Option<Option<SettledStep>> {
         DELETED => Some(Change::Deleted),
         _ => return None,
     };
-    let number = u32::try_from(take_number(rest)?).ok()?;
+    let number = u32::try_from(rest.varint().ok()?).ok()?;
     let entity = model.entity_by_number(number)?;
-    let revision = take_number(rest)?;
+    let revision = rest.varint().ok()?;
     let key = take_key(rest)?;
     Some(Some(SettledStep { entity, key, revision, change, answer: None }))
 }

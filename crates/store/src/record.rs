@@ -4,8 +4,9 @@
 //! generation of the model) stands beside the record, once. Entities stand by lock number.
 
 use fourfold_model::Value;
+use fourfold_op::wire::bytes::{Reader, put_varint};
 
-use crate::bytes::{put_bytes, put_key, put_number, take_byte, take_bytes, take_key, take_number};
+use crate::bytes::{put_bytes, put_key, take_byte, take_key};
 
 const CHANGED: u8 = 1;
 const AFTER: u8 = 2;
@@ -52,9 +53,9 @@ impl Record {
         let out = &mut self.bytes;
         let has = |bytes: Option<&[u8]>, flag| if bytes.is_some() { flag } else { 0 };
         out.push(has(event.changed, CHANGED) | has(event.after, AFTER));
-        put_number(out, u64::from(event.entity));
+        put_varint(out, u64::from(event.entity));
         put_key(out, &event.key);
-        put_number(out, event.revision);
+        put_varint(out, event.revision);
         for bytes in [event.changed, event.after].into_iter().flatten() {
             put_bytes(out, bytes);
         }
@@ -85,25 +86,25 @@ impl Record {
 
 /// The events of a record, in order; `None`, and then nothing more, where the bytes are not what [`Record`] writes.
 pub fn events(record: &[u8]) -> impl Iterator<Item = Option<RecordedEvent<'_>>> {
-    let mut rest = record;
+    let mut rest = Reader::new(record);
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
         let event = take_event(&mut rest);
         if event.is_none() {
-            rest = &[];
+            rest = Reader::new(&[]);
         }
         Some(event)
     })
 }
 
-fn take_event<'a>(rest: &mut &'a [u8]) -> Option<RecordedEvent<'a>> {
+fn take_event<'a>(rest: &mut Reader<'a>) -> Option<RecordedEvent<'a>> {
     let flags = take_byte(rest).filter(|flags| flags & !(CHANGED | AFTER) == 0)?;
-    let entity = u32::try_from(take_number(rest)?).ok()?;
+    let entity = u32::try_from(rest.varint().ok()?).ok()?;
     let key = take_key(rest)?;
-    let revision = take_number(rest)?;
-    let mut optional = |flag| if flags & flag == 0 { Some(None) } else { take_bytes(rest).map(Some) };
+    let revision = rest.varint().ok()?;
+    let mut optional = |flag| if flags & flag == 0 { Some(None) } else { rest.bytes().ok().map(Some) };
     Some(RecordedEvent { entity, key, revision, changed: optional(CHANGED)?, after: optional(AFTER)? })
 }
 

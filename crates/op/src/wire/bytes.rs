@@ -201,7 +201,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+    /// So many bytes.
+    ///
+    /// # Errors
+    /// When the message ends before them.
+    pub fn fixed<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
         let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or(Malformed)?;
         self.rest = rest;
         Ok(*taken)
