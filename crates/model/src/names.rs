@@ -22,6 +22,22 @@ pub const GRAPHQL_SUFFIXES: [&str; 19] = [
     "GroupBy",
     "GroupField",
 ];
+/// Fields of protobuf messages that stand beside a row, whose field is called as its entity in snake case.
+pub const PROTOBUF_BESIDE_ROW: [&str; 13] = [
+    "request_id",
+    "read_mask",
+    "update_mask",
+    "allow_missing",
+    "etag",
+    "stream_id",
+    "sequence",
+    "upsert",
+    "cursor",
+    "change",
+    "id",
+    "revision",
+    "at",
+];
 /// First parts of REST paths that are no plurals.
 pub const RESERVED_PLURALS: [&str; 4] = ["batch", "actions", "channels", "tickets"];
 

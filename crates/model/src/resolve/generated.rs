@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use super::Resolver;
 use crate::ast::Span;
 use crate::model::*;
-use crate::names::{GRAPHQL_SUFFIXES, RESERVED_PLURALS, camel, pascal, screaming_snake, snake};
+use crate::names::{GRAPHQL_SUFFIXES, PROTOBUF_BESIDE_ROW, RESERVED_PLURALS, camel, pascal, screaming_snake, snake};
 
 /// Scalars of the GraphQL contract; each has filters of its own.
 const GRAPHQL_SCALARS: [&str; 13] =
@@ -85,6 +85,7 @@ impl Resolver<'_> {
             }
         }
         space.owners.insert("OrderDirection".to_owned(), "the direction of an order".to_owned());
+        space.owners.insert("ChangeKind".to_owned(), "the kind of a change".to_owned());
         for (name, suffixes) in self.declared_types() {
             let span = self.span_of(&name, "");
             for suffix in [""].iter().chain(suffixes) {
@@ -189,6 +190,14 @@ impl Resolver<'_> {
             self.take(&mut space, name.to_string(), format!("`{name}`"), "protobuf", &span);
         }
         for (name, plural, span) in self.entity_names() {
+            let row = snake(&name);
+            if PROTOBUF_BESIDE_ROW.contains(&row.as_str()) && self.met.insert(span.start) {
+                self.error(
+                    &span,
+                    format!("the row of `{name}` and a field beside it are both `{row}` in protobuf"),
+                    "expected another name",
+                );
+            }
             let many = pascal(&plural);
             let one = GRPC_ONE.iter().map(|verb| format!("{verb}{name}"));
             let methods: Vec<String> = one.chain(GRPC_MANY.iter().map(|verb| format!("{verb}{many}"))).collect();

@@ -7,7 +7,7 @@ use fourfold_model::names;
 /// Letters of a name, with room for what makes it unlike the others.
 const NAME_MAX: usize = 40;
 /// Types that a model or its contracts have already.
-const TYPES: [&str; 26] = [
+const TYPES: [&str; 27] = [
     "String",
     "Boolean",
     "Int",
@@ -24,6 +24,7 @@ const TYPES: [&str; 26] = [
     "ID",
     "Revision",
     "OrderDirection",
+    "ChangeKind",
     "Query",
     "Mutation",
     "Subscription",
@@ -67,6 +68,7 @@ pub fn types<'a>(tables: impl Iterator<Item = &'a str>) -> Vec<TypeName> {
 fn is_made(name: &str, wanted: &[String]) -> bool {
     let of = |suffix: &str, known: &dyn Fn(&str) -> bool| name.strip_suffix(suffix).is_some_and(known);
     TYPES.contains(&name)
+        || names::PROTOBUF_BESIDE_ROW.contains(&names::snake(name).as_str())
         || names::GRAPHQL_SUFFIXES.iter().chain(&PROTOBUF_SUFFIXES).any(|suffix| of(suffix, &|stem| wanted.iter().any(|one| one == stem)))
         || SCALAR_SUFFIXES.iter().any(|suffix| of(suffix, &|stem| TYPES.contains(&stem)))
 }
@@ -186,6 +188,7 @@ mod tests {
         check(&["person", "people"], &[("Person", Some("person_rows")), ("People", None)]);
         check(&["action", "Date", "ticket"], &[("ActionRow", None), ("DateRow", None), ("Ticket", Some("ticket_rows"))]);
         check(&["order", "order_change"], &[("Order", None), ("OrderChangeRow", None)]);
+        check(&["change", "ChangeKind", "request_id"], &[("ChangeRow", None), ("ChangeKindRow", None), ("RequestIdRow", None)]);
         check(&["Größe", "2fa", "☃"], &[("Groesse", None), ("T2fa", None), ("T", None)]);
     }
 
