@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fourfold_model::{FieldId, Row, Value};
+use fourfold_model::{Row, Value};
 use fourfold_op::{Cursor, Epoch, Error, ErrorCode, Record, WatchChange};
 use fourfold_plan::{Hidden, Verdict};
 
+use super::encoding::EncodingKey;
 use super::logged::Shared;
 
 /// After how many milliseconds a reader that was too slow comes back.
@@ -31,26 +32,6 @@ pub struct Delivery {
     /// Whether nothing more of its commit follows for this watch.
     pub commit_last: bool,
     shared: Option<Item>,
-}
-
-/// What the bytes of a delivery depend on, beside the event, the change and the mask.
-///
-/// The revision, the moment, the key and the cursor are the event's own, so they may be among the bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct EncodingKey {
-    /// The form: `sse`, `graphql`, `grpc`, …
-    pub format: &'static str,
-    /// What is shown and under which names: any text that is equal for equal projections, and for no others.
-    pub shape: Arc<str>,
-}
-
-impl EncodingKey {
-    /// The key of a form that shows these fields under their own names.
-    pub fn of(format: &'static str, fields: &[FieldId]) -> EncodingKey {
-        let mut numbers: Vec<u16> = fields.iter().map(|field| field.0).collect();
-        numbers.sort_unstable();
-        EncodingKey { format, shape: numbers.iter().map(|number| format!("{number},")).collect::<String>().into() }
-    }
 }
 
 /// How a watch ends. With a cursor the same watch can go on from there.

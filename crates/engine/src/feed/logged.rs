@@ -8,7 +8,7 @@ use fourfold_op::{Event, WatchChange};
 use fourfold_plan::{Hidden, Images};
 use parking_lot::Mutex;
 
-use super::delivery::EncodingKey;
+use super::encoding::EncodingKey;
 
 /// What an event costs in memory beside its payload, in bytes, roughly.
 const EVENT_BYTES: usize = 512;

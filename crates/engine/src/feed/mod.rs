@@ -13,6 +13,7 @@
 //! Read [`Subscription`], then `tail.rs`, then `index.rs`.
 
 mod delivery;
+mod encoding;
 mod group;
 mod index;
 mod logged;
@@ -23,7 +24,8 @@ mod start;
 mod subscription;
 mod tail;
 
-pub use delivery::{Delivery, EncodingKey, End};
+pub use delivery::{Delivery, End};
+pub use encoding::EncodingKey;
 pub use start::Initial;
 pub(crate) use start::WatchKey;
 pub use subscription::Subscription;
