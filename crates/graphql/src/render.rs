@@ -4,9 +4,9 @@
 
 use fourfold_model::{Base, Decimal, Model, Row, Value};
 use fourfold_op::json::{Dialect, write_string, write_value};
-use fourfold_op::{Error, Joined, Page, Record, SmolStr, WatchChange};
+use fourfold_op::{Context, Error, Joined, Page, Record, SmolStr, WatchChange};
 
-use crate::error::{Fault, Segment};
+use crate::error::{Fault, Segment, write_errors};
 use crate::shape::{ChangePart, EdgePart, Entry, GroupPart, InfoPart, PagePart, PageShape, PayloadPart, RowPart, Shape};
 
 /// Writes answers.
@@ -33,6 +33,21 @@ impl<'a> Writer<'a> {
     pub fn root<P>(&mut self, entry: &Entry<P>, nullable: bool, write: impl FnOnce(&mut Self, &P) -> Shown) -> Shown {
         self.out.extend_from_slice(&entry.key);
         self.within(Segment::Key(entry.name.clone()), |writer| writer.or_null(nullable, |writer| write(writer, &entry.part)))
+    }
+
+    /// The answer, whose `data` was begun and is whole, or gone; then what was wrong.
+    pub fn finish(self, shown: Shown, context: &Context) -> Vec<u8> {
+        let Writer { mut out, faults, .. } = self;
+        match shown {
+            Ok(()) => out.push(b'}'),
+            Err(Gone) => out = b"{\"data\":null".to_vec(),
+        }
+        if !faults.is_empty() {
+            out.push(b',');
+            write_errors(&mut out, &faults, context);
+        }
+        out.push(b'}');
+        out
     }
 
     /// Bytes as they are.

@@ -218,7 +218,7 @@ impl Running<'_> {
                 break;
             }
         }
-        Ok(self.finish(writer, shown, statements))
+        Ok(Reply { body: writer.finish(shown, self.context), refused: false, statements })
     }
 
     /// A read that failed as a whole; the path names the field, where it is known which.
@@ -265,7 +265,7 @@ impl Running<'_> {
                 }
             }
         }
-        Ok(self.finish(writer, Ok(()), statements))
+        Ok(Reply { body: writer.finish(Ok(()), self.context), refused: false, statements })
     }
 
     async fn write(&self, writer: &mut Writer<'_>, entry: &Entry<Root>, write: &WriteRoot, values: Vec<Value>) -> u32 {
@@ -290,20 +290,6 @@ impl Running<'_> {
                 0
             }
         }
-    }
-
-    fn finish(&self, writer: Writer<'_>, shown: Result<(), Gone>, statements: u32) -> Reply {
-        let Writer { mut out, faults, .. } = writer;
-        match shown {
-            Ok(()) => out.push(b'}'),
-            Err(Gone) => out = b"{\"data\":null".to_vec(),
-        }
-        if !faults.is_empty() {
-            out.push(b',');
-            write_errors(&mut out, &faults, self.context);
-        }
-        out.push(b'}');
-        Reply { body: out, refused: false, statements }
     }
 }
 

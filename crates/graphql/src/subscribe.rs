@@ -120,17 +120,7 @@ impl Events {
         let mut writer = Writer::new(self.engine.model());
         writer.raw(b"{\"data\":{");
         let shown = writer.root(&self.request.entry, false, |writer, shape| writer.change(shape, told));
-        let Writer { mut out, faults, .. } = writer;
-        match shown {
-            Ok(()) => out.push(b'}'),
-            Err(_) => out = b"{\"data\":null".to_vec(),
-        }
-        if !faults.is_empty() {
-            out.push(b',');
-            write_errors(&mut out, &faults, &self.context);
-        }
-        out.push(b'}');
-        out
+        writer.finish(shown, &self.context)
     }
 
     fn end(&self, end: &End) -> Vec<u8> {
