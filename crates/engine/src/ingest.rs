@@ -41,7 +41,7 @@ impl Engine {
             return Err(Error::limit("ingest_rows_max", INGEST_ROWS_MAX, "rows"));
         }
         in_time(&context.deadline, Instant::now())?;
-        let mut batch = Batch { engine: self, context, plan: None, places: Vec::new(), bytes: 0, commits: 0 };
+        let mut batch = Batch { engine: self, context, plan: None, values: Vec::new(), places: Vec::new(), bytes: 0, commits: 0 };
         let mut answers: Vec<Option<Answered>> = Vec::with_capacity(rows.len());
         let mut shape = Shape::new(self, entity, kind);
         for row in rows {
@@ -67,6 +67,8 @@ struct Batch<'a> {
     engine: &'a Engine,
     context: &'a Context,
     plan: Option<WritePlan>,
+    /// Those of the row at hand.
+    values: Vec<Value>,
     /// Where each step's answer goes.
     places: Vec<usize>,
     bytes: usize,
@@ -76,10 +78,11 @@ struct Batch<'a> {
 impl Batch<'_> {
     fn push(&mut self, shape: &mut Shape<'_>, row: IngestRow, bytes: usize, place: usize) -> Result<(), Error> {
         let prepared = shape.prepare(&row)?;
-        let values: Vec<Value> = row.key.into_iter().chain(row.set.into_iter().map(|(_, value)| value)).collect();
+        self.values.clear();
+        self.values.extend(row.key.into_iter().chain(row.set.into_iter().map(|(_, value)| value)));
         match &mut self.plan {
-            Some(plan) => prepared.plan.bind_onto(plan, &values)?,
-            None => match prepared.plan.bind(self.context, &values)? {
+            Some(plan) => prepared.plan.bind_onto(plan, &self.values)?,
+            None => match prepared.plan.bind(self.context, &self.values)? {
                 Plan::Write(plan) => self.plan = WritePlan::join(vec![plan], true),
                 Plan::Read(_) => return Err(Error::internal("a write became a read plan")),
             },
@@ -108,7 +111,14 @@ struct Shape<'a> {
     engine: &'a Engine,
     entity: EntityId,
     kind: WriteKind,
-    last: Option<(bool, Vec<FieldId>, Arc<Prepared>)>,
+    last: Option<Last>,
+}
+
+/// What the last row set, and the operation prepared for it.
+struct Last {
+    with_key: bool,
+    fields: Vec<FieldId>,
+    prepared: Arc<Prepared>,
 }
 
 impl<'a> Shape<'a> {
@@ -116,19 +126,19 @@ impl<'a> Shape<'a> {
         Shape { engine, entity, kind, last: None }
     }
 
-    fn prepare(&mut self, row: &IngestRow) -> Result<Arc<Prepared>, Error> {
+    fn prepare(&mut self, row: &IngestRow) -> Result<&Prepared, Error> {
         let with_key = row.key.is_some();
         let fields = row.set.iter().map(|(field, _)| *field);
-        if let Some((key, last, prepared)) = &self.last
-            && *key == with_key
-            && last.iter().copied().eq(fields.clone())
-        {
-            return Ok(prepared.clone());
-        }
-        let fields: Vec<FieldId> = fields.collect();
-        let prepared = self.engine.prepare(&self.operation(with_key, &fields)?)?;
-        self.last = Some((with_key, fields, prepared.clone()));
-        Ok(prepared)
+        let last = self.last.take().filter(|last| last.with_key == with_key && last.fields.iter().copied().eq(fields.clone()));
+        let last = match last {
+            Some(last) => last,
+            None => {
+                let fields: Vec<FieldId> = fields.collect();
+                let prepared = self.engine.prepare(&self.operation(with_key, &fields)?)?;
+                Last { with_key, fields, prepared }
+            }
+        };
+        Ok(&self.last.insert(last).prepared)
     }
 
     fn operation(&self, with_key: bool, fields: &[FieldId]) -> Result<Operation, Error> {

@@ -11,7 +11,7 @@ use fourfold_model::{EntityId, Value};
 use fourfold_op::json::{self, Dialect};
 use fourfold_op::wire::bytes::{put_bytes, put_nested, put_number};
 use fourfold_op::{Context, Error, WriteKind};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::error::{Status, field_path};
@@ -22,17 +22,30 @@ use crate::schema::service::Verb;
 use crate::transport::{Call, Format, Messages};
 use crate::writes::SetRow;
 
-/// A row that was read, or why the stream cannot go on.
-enum Read {
-    Row { sequence: i64, kind: WriteKind, row: Result<IngestRow, Error>, _ahead: OwnedSemaphorePermit },
-    End(Status),
+/// Rows that were read together, and why the stream cannot go on, if it cannot.
+struct Read {
+    rows: Vec<Row>,
+    end: Option<Status>,
+    /// Their bytes, of those that may be read ahead.
+    ahead: Option<OwnedSemaphorePermit>,
 }
+
+/// A row, or why it is none.
+struct Row {
+    sequence: i64,
+    kind: WriteKind,
+    row: Result<IngestRow, Error>,
+}
+
+/// Messages that were there together are handed on together, up to so many of these bytes.
+const TOGETHER_ROWS: usize = 64;
+const TOGETHER_BYTES: usize = 64 * 1024;
 
 /// Answers Ingest.
 pub fn ingest(face: Arc<Face>, id: EntityId, call: Call, messages: Messages) -> Messages {
     let Call { context, format, .. } = call;
     let limits = face.engine.limits();
-    let (sender, receiver) = mpsc::channel(limits.ingest_rows_ahead_max.max(1));
+    let (sender, receiver) = mpsc::channel((limits.ingest_rows_ahead_max / TOGETHER_ROWS).max(1));
     let reader = Reader {
         face: face.clone(),
         id,
@@ -64,31 +77,38 @@ struct Reader {
 impl Reader {
     async fn run(mut self, mut messages: Messages, sender: mpsc::Sender<Read>) {
         while let Some(message) = messages.next().await {
-            let read = match message {
-                Err(status) => Some(Read::End(status)),
-                Ok(message) => self.message(&message).await,
-            };
-            let Some(read) = read else { continue };
-            let ends = matches!(read, Read::End(_));
+            let read = self.together(message, &mut messages).await;
+            let ends = read.end.is_some();
             if sender.send(read).await.is_err() || ends {
                 return;
             }
         }
     }
 
-    /// `None` for a first message that only opens the stream.
-    async fn message(&mut self, message: &Bytes) -> Option<Read> {
-        let bytes = u32::try_from(message.len().clamp(1, self.bytes_max)).unwrap_or(u32::MAX);
-        let Ok(ahead) = self.ahead.clone().acquire_many_owned(bytes).await else { return None };
-        match self.row(message) {
-            Ok(None) => None,
-            Ok(Some((sequence, kind, row))) => Some(Read::Row { sequence, kind, row, _ahead: ahead }),
-            Err(error) => Some(Read::End(self.face.status(&error, &self.context.request))),
+    /// A message, and those behind it that are there already.
+    async fn together(&mut self, first: Result<Bytes, Status>, messages: &mut Messages) -> Read {
+        let mut read = Read { rows: Vec::new(), end: None, ahead: None };
+        let (mut next, mut bytes) = (Some(first), 0);
+        while let Some(message) = next.take() {
+            let row = message.and_then(|message| {
+                bytes += message.len();
+                self.row(&message).map_err(|error| self.face.status(&error, &self.context.request))
+            });
+            match row {
+                Ok(row) => read.rows.extend(row),
+                Err(status) => read.end = Some(status),
+            }
+            if read.end.is_none() && read.rows.len() < TOGETHER_ROWS && bytes < TOGETHER_BYTES {
+                next = waiting(messages).await;
+            }
         }
+        let permits = u32::try_from(bytes.clamp(1, self.bytes_max)).unwrap_or(u32::MAX);
+        read.ahead = self.ahead.clone().acquire_many_owned(permits).await.ok();
+        read
     }
 
-    #[allow(clippy::type_complexity)]
-    fn row(&mut self, message: &[u8]) -> Result<Option<(i64, WriteKind, Result<IngestRow, Error>)>, Error> {
+    /// `None` for a first message that only opens the stream.
+    fn row(&mut self, message: &[u8]) -> Result<Option<Row>, Error> {
         let reading = self.face.reading(self.id);
         let part = match self.format {
             Format::Proto => Part::Proto(message),
@@ -117,7 +137,30 @@ impl Reader {
             row.check(reading.entity)?;
             Ok(IngestRow { key: row.key, set: row.set })
         });
-        Ok(Some((sequence, self.kind.unwrap_or(WriteKind::Create), row)))
+        Ok(Some(Row { sequence, kind: self.kind.unwrap_or(WriteKind::Create), row }))
+    }
+}
+
+impl Read {
+    /// Takes what was read behind this.
+    fn take(&mut self, next: Read) {
+        self.rows.extend(next.rows);
+        self.end = next.end;
+        match (&mut self.ahead, next.ahead) {
+            (Some(ahead), Some(more)) => ahead.merge(more),
+            (ahead, more) => *ahead = ahead.take().or(more),
+        }
+    }
+}
+
+/// The next message, if it is there or whoever brings it has it at hand. It waits for nothing.
+async fn waiting(messages: &mut Messages) -> Option<Result<Bytes, Status>> {
+    match messages.next().now_or_never() {
+        Some(next) => next,
+        None => {
+            tokio::task::yield_now().await;
+            messages.next().now_or_never().flatten()
+        }
     }
 }
 
@@ -141,17 +184,10 @@ impl Writer {
             Some(None) => return None,
             None => {}
         }
-        let mut read = Vec::with_capacity(64);
-        if self.rows.recv_many(&mut read, INGEST_ROWS_MAX).await == 0 {
-            return None;
-        }
-        self.gather(&mut read).await;
-        if let Some(Read::End(_)) = read.last()
-            && let Some(Read::End(status)) = read.pop()
-        {
-            self.ended = Some(Some(status));
-        }
-        if read.is_empty() {
+        let Some(first) = self.rows.recv().await else { return None };
+        let mut read = self.gather(first).await;
+        self.ended = read.end.take().map(Some);
+        if read.rows.is_empty() {
             return Box::pin(self.next()).await;
         }
         match self.commit(read).await {
@@ -165,32 +201,31 @@ impl Writer {
     }
 
     /// Takes what is on its way already, so that a commit of few rows does not go before them. It waits for nothing.
-    async fn gather(&mut self, read: &mut Vec<Read>) {
-        while read.len() < INGEST_ROWS_MAX && !matches!(read.last(), Some(Read::End(_))) {
-            let before = read.len();
+    async fn gather(&mut self, mut read: Read) -> Read {
+        while read.rows.len() + TOGETHER_ROWS <= INGEST_ROWS_MAX && read.end.is_none() {
+            let before = read.rows.len();
             tokio::task::yield_now().await;
-            while read.len() < INGEST_ROWS_MAX
+            while read.rows.len() + TOGETHER_ROWS <= INGEST_ROWS_MAX
+                && read.end.is_none()
                 && let Ok(next) = self.rows.try_recv()
             {
-                read.push(next);
+                read.take(next);
             }
-            if read.len() == before {
-                return;
+            if read.rows.len() == before {
+                break;
             }
         }
+        read
     }
 
-    async fn commit(&self, read: Vec<Read>) -> Result<Vec<u8>, Error> {
+    async fn commit(&self, read: Read) -> Result<Vec<u8>, Error> {
         let mut failed: Vec<(i64, Error)> = Vec::new();
-        let mut rows = Vec::with_capacity(read.len());
-        let mut sequences = Vec::with_capacity(read.len());
+        let mut rows = Vec::with_capacity(read.rows.len());
+        let mut sequences = Vec::with_capacity(read.rows.len());
         let mut through = 0;
-        let mut held = Vec::with_capacity(read.len());
         let mut as_kind = WriteKind::Create;
-        for read in read {
-            let Read::Row { sequence, kind, row, _ahead } = read else { continue };
+        for Row { sequence, kind, row } in read.rows {
             (through, as_kind) = (sequence, kind);
-            held.push(_ahead);
             match row {
                 Ok(row) => {
                     rows.push(row);
@@ -200,7 +235,7 @@ impl Writer {
             }
         }
         let answers = self.face.engine.ingest(&self.context, self.id, as_kind, rows).await?;
-        drop(held);
+        drop(read.ahead);
         failed.extend(sequences.into_iter().zip(answers).filter_map(|(sequence, answer)| answer.err().map(|error| (sequence, error))));
         failed.sort_by_key(|(sequence, _)| *sequence);
         Ok(match self.format {

@@ -8,6 +8,8 @@ use fourfold_op::wire::bytes::{Malformed, Reader, WireType};
 use fourfold_op::wire::{self, WireError};
 use fourfold_op::{Error, Limits};
 
+use smallvec::SmallVec;
+
 use crate::schema::parameters::{Kind, Parameter};
 
 /// A message as it came.
@@ -30,7 +32,7 @@ pub struct Reading<'a> {
 /// The arguments of a request, by their parameters' numbers.
 #[derive(Debug, Default)]
 pub struct Arguments<'a> {
-    slots: [Argument<'a>; 10],
+    given: SmallVec<[(u32, Argument<'a>); 4]>,
 }
 
 /// One argument.
@@ -97,53 +99,62 @@ impl<'a> Part<'a> {
 impl<'a> Arguments<'a> {
     /// A string; empty when it was not given.
     pub fn text(&self, number: u32) -> &str {
-        match self.slots.get(number as usize) {
+        match self.given(number) {
             Some(Argument::Text(text)) => text,
             _ => "",
         }
     }
     /// Strings.
     pub fn texts(&self, number: u32) -> &[Cow<'a, str>] {
-        match self.slots.get(number as usize) {
+        match self.given(number) {
             Some(Argument::Texts(texts)) => texts,
             _ => &[],
         }
     }
     /// A number.
     pub fn number(&self, number: u32) -> Option<i64> {
-        match self.slots.get(number as usize) {
+        match self.given(number) {
             Some(Argument::Number(value)) => Some(*value),
             _ => None,
         }
     }
     /// A bool.
     pub fn flag(&self, number: u32) -> bool {
-        matches!(self.slots.get(number as usize), Some(Argument::Flag(true)))
+        matches!(self.given(number), Some(Argument::Flag(true)))
     }
     /// A key.
     pub fn key(&self, number: u32) -> Option<Value> {
-        match self.slots.get(number as usize) {
+        match self.given(number) {
             Some(Argument::Key(key)) => Some(key.clone()),
             _ => None,
         }
     }
     /// Keys.
     pub fn keys(&self, number: u32) -> &[Value] {
-        match self.slots.get(number as usize) {
+        match self.given(number) {
             Some(Argument::Keys(keys)) => keys,
             _ => &[],
         }
     }
     /// A row.
     pub fn row(&self, number: u32) -> Option<Part<'a>> {
-        match self.slots.get(number as usize) {
+        match self.given(number) {
             Some(Argument::Row(row)) => Some(*row),
             _ => None,
         }
     }
 
-    fn slot(&mut self, parameter: &Parameter) -> Option<&mut Argument<'a>> {
-        self.slots.get_mut(parameter.number as usize)
+    fn given(&self, number: u32) -> Option<&Argument<'a>> {
+        self.given.iter().find(|(given, _)| *given == number).map(|(_, argument)| argument)
+    }
+
+    /// Where a parameter's argument goes.
+    fn slot(&mut self, parameter: &Parameter) -> &mut Argument<'a> {
+        let place = self.given.iter().position(|(given, _)| *given == parameter.number).unwrap_or_else(|| {
+            self.given.push((parameter.number, Argument::Absent));
+            self.given.len() - 1
+        });
+        &mut self.given[place].1
     }
 }
 
@@ -153,11 +164,11 @@ fn proto_arguments<'a>(message: &'a [u8], reading: Reading<'_>, parameters: &'st
     while let Some((number, wire_type)) = reader.tag().map_err(malformed)? {
         // The tables count from 1 without a gap.
         let parameter = (number as usize).checked_sub(1).and_then(|index| parameters.get(index));
-        let Some((parameter, slot)) = parameter.and_then(|parameter| arguments.slot(parameter).map(|slot| (parameter, slot))) else {
+        let Some(parameter) = parameter else {
             reader.skip(number, wire_type).map_err(malformed)?;
             continue;
         };
-        proto_argument(parameter, wire_type, &mut reader, reading, slot).map_err(|error| at_parameter(parameter, error))?;
+        proto_argument(parameter, wire_type, &mut reader, reading, arguments.slot(parameter)).map_err(|error| at_parameter(parameter, error))?;
     }
     Ok(arguments)
 }
@@ -240,14 +251,14 @@ fn json_arguments<'a>(message: &'a str, reading: Reading<'_>, parameters: &'stat
     let mut reader = json::Reader::new(reading.model, reading.limits, Dialect::Proto);
     for (name, value) in members.0 {
         let parameter = parameters.iter().find(|parameter| parameter_name(parameter, reading.entity) == name);
-        let Some((parameter, slot)) = parameter.and_then(|parameter| arguments.slot(parameter).map(|slot| (parameter, slot))) else {
+        let Some(parameter) = parameter else {
             let names = parameters.iter().map(|parameter| parameter_name(parameter, reading.entity));
             reader.wrong(format!("/{name}"), format!("unknown member `{name}`{}", did_you_mean(&name, names)));
             continue;
         };
-        match (slot, value.get()) {
+        match (arguments.slot(parameter), value.get()) {
             (_, "null") => {}
-            (Argument::Absent, text) => arguments.slots[parameter.number as usize] = json_argument(parameter, text, reading, &mut reader),
+            (slot @ Argument::Absent, text) => *slot = json_argument(parameter, text, reading, &mut reader),
             _ => reader.wrong(format!("/{name}"), format!("`{name}` is given twice")),
         }
     }

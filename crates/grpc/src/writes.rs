@@ -54,16 +54,15 @@ pub struct SetRow {
 
 impl SetRow {
     /// Parts a row's values.
-    pub fn new(values: Vec<(FieldId, Value)>) -> SetRow {
-        let mut row = SetRow { key: None, set: Vec::with_capacity(values.len()) };
-        for (field, value) in values {
-            match field {
-                KEY => row.key = Some(value),
-                REVISION => {}
-                _ => row.set.push((field, value)),
+    pub fn new(mut set: Vec<(FieldId, Value)>) -> SetRow {
+        let mut key = None;
+        set.retain_mut(|(field, value)| {
+            if *field == KEY {
+                key = Some(std::mem::take(value));
             }
-        }
-        row
+            *field != KEY && *field != REVISION
+        });
+        SetRow { key, set }
     }
 
     /// Refuses fields that no client sets.

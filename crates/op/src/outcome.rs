@@ -1,5 +1,7 @@
 //! Outcomes: what the engine answers.
 
+use std::sync::Arc;
+
 use fourfold_model::{EntityId, Row, SmolStr, Value};
 
 use crate::Cursor;
@@ -36,8 +38,8 @@ pub struct Record {
 /// Rows of a relation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Joined {
-    /// A to-one relation; `None` when it is null or hidden.
-    One(Option<Box<Record>>),
+    /// A to-one relation; `None` when it is null or hidden. Rows that lead to the same one share it.
+    One(Option<Arc<Record>>),
     /// A to-many relation.
     Many(Page),
 }

@@ -3,10 +3,11 @@
 use fourfold_model::expr::{Arithmetic, FoldBy};
 use fourfold_model::{Base, Decimal, Default, EntityId, Field, FieldId, KEY, Model, OwnedId, REVISION, Row, Value};
 use fourfold_op::{Error, FieldError, Limits};
+use smallvec::smallvec;
 
 use crate::coerce::{coerce, constrain};
 use crate::compile::Kind;
-use crate::eval::{Asking, Evaluator, arithmetic};
+use crate::eval::{Asking, Evaluator, Rows, arithmetic};
 use crate::node::Node;
 use crate::settle::{Halt, Settle, params};
 use crate::shape::{Computed, ELEMENT, FOLD, FieldWrites, FoldPlan, NEW, OwnedWrite};
@@ -60,8 +61,8 @@ impl Settle<'_> {
     }
 
     fn defaults(&mut self, before: Option<&Row>) -> Result<Row, Halt> {
-        let model = self.plan.model.clone();
-        let entity = model.entity(self.entity);
+        let plan = self.plan;
+        let entity = plan.model.entity(self.entity);
         let mut row = Row::nulls(entity.fields.len());
         let mut errors = Vec::new();
         for (id, field) in entity.field_ids().filter(|(id, _)| *id != REVISION) {
@@ -122,7 +123,8 @@ impl Settle<'_> {
 
     /// `@set`, owned elements' own, then computed fields, in the model's order.
     pub(crate) fn serve_fields(&mut self, row: &mut Row) -> Result<(), Halt> {
-        let prepared = self.step.prepared.clone();
+        let (step, plan) = (self.step, self.plan);
+        let prepared = &step.prepared;
         for (list, owned, write) in &prepared.rules.owned {
             // A list that stays keeps what was set when it was written.
             let kept = self.before.row.is_some_and(|before| before.value(*list) == row.value(*list));
@@ -131,26 +133,25 @@ impl Settle<'_> {
                 row.set(*list, served);
             }
         }
-        let model = self.plan.model.clone();
-        let entity = model.entity(self.entity);
+        let entity = plan.model.entity(self.entity);
         serve(&mut self.at, NEW, &prepared.rules.fields, &entity.fields, row, &prepared.limits)
     }
 
     fn serve_elements(&mut self, list: FieldId, owned: OwnedId, write: &OwnedWrite, elements: &[Row]) -> Result<Value, Halt> {
-        let model = self.plan.model.clone();
-        let name = model.entity(self.entity).field(list).name.clone();
+        let model: &Model = &self.plan.model;
+        let name = &model.entity(self.entity).field(list).name;
         let params = params(&write.sources, &self.plan.principal.claims, self.moment);
         let mut served = Vec::with_capacity(elements.len());
         for (index, element) in elements.iter().enumerate() {
             let mut row = element.clone();
-            self.element_defaults(&model, owned, index, &name, &mut row)?;
+            self.element_defaults(model, owned, index, name, &mut row)?;
             for (field, target, guard) in &write.references {
-                let pointer = format!("/{name}/{index}/{}", model.owned(owned).fields[usize::from(field.0)].name);
+                let pointer = || format!("/{name}/{index}/{}", model.owned(owned).fields[usize::from(field.0)].name);
                 self.reference_exists(*target, row.value(*field).clone(), Some(guard), Some(&params), &pointer)?;
             }
             let (world, kind) = (&mut *self.at.world, Kind::Owned(owned));
             let before = std::mem::replace(&mut world.kind, kind);
-            let mut at = Evaluator { model: self.at.model, params: &params, rows: vec![None], world };
+            let mut at = Evaluator { model: self.at.model, params: &params, rows: smallvec![None], world };
             let result = serve(&mut at, NEW, &write.fields, &model.owned(owned).fields, &mut row, &self.step.prepared.limits);
             self.at.world.kind = before;
             result?;
@@ -186,18 +187,17 @@ impl Settle<'_> {
 
     /// Each reference that is new must lead to a row; one that the client named, to a row that it may see.
     fn references_exist(&mut self, row: &Row, before: Option<&Row>) -> Result<(), Halt> {
-        let prepared = self.step.prepared.clone();
-        let model = self.plan.model.clone();
-        for (field, target, guard) in &prepared.rules.references {
+        let (step, plan) = (self.step, self.plan);
+        for (field, target, guard) in &step.prepared.rules.references {
             let value = row.value(*field);
             let kept = before.is_some_and(|before| before.value(*field) == value);
             let itself = *target == self.entity && value == row.value(KEY);
             if value.is_null() || kept || itself {
                 continue;
             }
-            let by_client = self.step.set.iter().any(|(set, _)| set == field);
-            let pointer = format!("/{}", model.entity(self.entity).field(*field).name);
-            self.reference_exists(*target, value.clone(), by_client.then_some(guard), None, &pointer)?;
+            let by_client = self.sets(*field).then_some(guard);
+            let name = &plan.model.entity(self.entity).field(*field).name;
+            self.reference_exists(*target, value.clone(), by_client, None, &|| format!("/{name}"))?;
         }
         Ok(())
     }
@@ -208,18 +208,18 @@ impl Settle<'_> {
         key: Value,
         guard: Option<&Node>,
         params: Option<&[Value]>,
-        pointer: &str,
+        pointer: &dyn Fn() -> String,
     ) -> Result<(), Halt> {
         if key.is_null() {
             return Ok(());
         }
         let params = params.unwrap_or(self.at.params);
-        let closer = Evaluator { model: self.at.model, params, rows: Vec::new(), world: &mut *self.at.world };
+        let closer = Evaluator { model: self.at.model, params, rows: Rows::new(), world: &mut *self.at.world };
         let guard = guard.filter(|guard| !guard.is_true()).map(|guard| closer.closed(guard, 0));
         let probe = Probe::Value { entity: target, key, guard, value: Node::Column(0, KEY) };
         if self.at.world.ask(probe)?.is_null() {
             let name = &self.plan.model.entity(target).name;
-            return Err(Error::invalid_at(pointer, format!("no `{name}` with this key")).into());
+            return Err(Error::invalid_at(pointer(), format!("no `{name}` with this key")).into());
         }
         Ok(())
     }
@@ -436,5 +436,5 @@ pub(crate) fn json_bytes(row: &Row) -> usize {
 
 /// One error of all that is wrong; nothing where nothing is.
 pub(crate) fn refuse(errors: Vec<FieldError>) -> Result<(), Error> {
-    Error::invalid_places(errors).map_or(Ok(()), Err)
+    if errors.is_empty() { Ok(()) } else { Error::invalid_places(errors).map_or(Ok(()), Err) }
 }

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use fourfold_model::expr::{Arithmetic, Compare, Function};
 use fourfold_model::{Base, Decimal, EntityId, Model, Row, SmolStr, Value};
+use smallvec::{SmallVec, smallvec};
 
 use crate::compile::Kind;
 use crate::node::{Level, Node, Set};
@@ -40,7 +41,7 @@ pub trait Scan {
 /// What a node is for a row (level 0), with parameters for its `Bind`s.
 pub fn eval(model: &Model, node: &Node, row: &Row, params: &[Value], scan: &dyn Scan) -> Value {
     let mut world = Scanned(scan);
-    let mut evaluator = Evaluator { model, params, rows: vec![Some(row.clone())], world: &mut world };
+    let mut evaluator = Evaluator { model, params, rows: smallvec![Some(row.clone())], world: &mut world };
     match evaluator.value(node) {
         Ok(value) => value,
         Err(never) => match *never {},
@@ -93,12 +94,15 @@ impl World for Scanned<'_> {
     }
 }
 
+/// A row, or none, for each level. Most evaluations have at most these.
+pub(crate) type Rows = SmallVec<[Option<Row>; 4]>;
+
 /// Evaluates nodes against rows by level.
 pub(crate) struct Evaluator<'e, W: World + ?Sized> {
     pub model: &'e Model,
     pub params: &'e [Value],
     /// The row of each level; a level without one gives nulls.
-    pub rows: Vec<Option<Row>>,
+    pub rows: Rows,
     pub world: &'e mut W,
 }
 
@@ -127,6 +131,9 @@ impl<W: World> Evaluator<'_, W> {
             Node::Truth(a) => Value::Boolean(self.value(a)? == Value::Boolean(true)),
             Node::Compare(by, a, b) => {
                 let base = enum_base(a).or(enum_base(b));
+                if let (Some(a), Some(b)) = (self.at_hand(a), self.at_hand(b)) {
+                    return Ok(compared(*by, self.order(base, a, b)));
+                }
                 let (a, b) = (self.value(a)?, self.value(b)?);
                 compared(*by, self.order(base, &a, &b))
             }
@@ -198,20 +205,28 @@ impl<W: World> Evaluator<'_, W> {
 
     fn within(&mut self, a: &Node, set: &Set) -> Result<Value, W::Stop> {
         let needle = self.value(a)?;
-        let mut members = Vec::new();
-        match set {
+        let found = match set {
             Set::Nodes(parts) => {
+                let mut found = false;
                 for part in parts {
-                    members.push(self.value(part)?);
+                    found |= needle.compare(&self.value(part)?) == Some(Ordering::Equal);
                 }
+                found
             }
-            Set::Bind(index, _) => members = elements(self.param(*index)),
-            Set::Column(level, field) => members = self.row(*level).map_or(Vec::new(), |row| elements(row.value(*field).clone())),
+            Set::Bind(index, _) => holds_one(self.params.get(usize::from(*index)), &needle),
+            Set::Column(level, field) => holds_one(self.row(*level).map(|row| row.value(*field)), &needle),
+        };
+        Ok(if needle.is_null() { Value::Null } else { Value::Boolean(found) })
+    }
+
+    /// The value of a node that stands for one: it need not be copied to be compared.
+    fn at_hand<'n>(&'n self, node: &'n Node) -> Option<&'n Value> {
+        match node {
+            Node::Constant(value, _) => Some(value),
+            Node::Bind(index, _) => Some(self.params.get(usize::from(*index)).unwrap_or(&Value::Null)),
+            Node::Column(level, field) => Some(self.row(*level).map_or(&Value::Null, |row| row.value(*field))),
+            _ => None,
         }
-        if needle.is_null() {
-            return Ok(Value::Null);
-        }
-        Ok(Value::Boolean(members.iter().any(|member| needle.compare(member) == Some(Ordering::Equal))))
     }
 
     fn exists_owned(&mut self, parent: Level, list: fourfold_model::FieldId, level: Level, body: &Node) -> Result<Value, W::Stop> {
@@ -244,6 +259,11 @@ fn enum_base(node: &Node) -> Option<Base> {
         Node::Constant(_, base @ Base::Enum(_)) | Node::Bind(_, base @ Base::Enum(_)) => Some(*base),
         _ => None,
     }
+}
+
+fn holds_one(list: Option<&Value>, needle: &Value) -> bool {
+    let Some(Value::List(members)) = list else { return false };
+    members.iter().any(|member| needle.compare(member) == Some(Ordering::Equal))
 }
 
 fn elements(value: Value) -> Vec<Value> {

@@ -66,8 +66,16 @@ impl Prepared {
     /// As [`Prepared::bind`]; the plan is then as it was.
     pub fn bind_onto(&self, plan: &mut WritePlan, values: &[Value]) -> Result<(), Error> {
         let Body::Write(writes) = &self.body else { return Err(Error::internal("a read is no part of a write")) };
-        let steps = writes.iter().map(|write| Step::bind(write, &self.model, values)).collect::<Result<Vec<_>, _>>()?;
-        plan.steps.extend(steps);
+        let there = plan.steps.len();
+        for write in writes {
+            match Step::bind(write, &self.model, values) {
+                Ok(step) => plan.steps.push(step),
+                Err(error) => {
+                    plan.steps.truncate(there);
+                    return Err(error);
+                }
+            }
+        }
         Ok(())
     }
 

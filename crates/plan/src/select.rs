@@ -219,7 +219,7 @@ impl World for Nowhere {
 
 /// What a condition of constants and parameters comes to.
 pub(crate) fn decide(model: &Model, condition: &Node, params: &[Value]) -> Value {
-    Evaluator { model, params, rows: Vec::new(), world: &mut Nowhere }.value(condition).unwrap_or_default()
+    Evaluator { model, params, rows: crate::eval::Rows::new(), world: &mut Nowhere }.value(condition).unwrap_or_default()
 }
 
 /// Puts a placeholder in the place of each condition on the caller alone.

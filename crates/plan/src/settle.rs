@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use fourfold_model::{Base, EntityId, Field, FieldId, KEY, Model, OnDelete, REVISION, Row, SharedModel, Value};
 use fourfold_op::{Change, Claims, Error, ErrorCode, FieldError, Operand, WriteKind, wire};
 
@@ -99,9 +98,9 @@ fn checked(model: &Model, prepared: &PreparedWrite, field: &Field, id: FieldId, 
 
 impl WritePlan {
     /// What to lock and load for a step.
-    pub fn head(&self, step: usize) -> StepHead {
+    pub fn head(&self, step: usize) -> StepHead<'_> {
         let step = &self.steps[step];
-        StepHead { entity: step.prepared.write.entity, key: step.key.clone() }
+        StepHead { entity: step.prepared.write.entity, key: step.key.as_ref() }
     }
 
     /// How many rows one commit may change.
@@ -149,9 +148,9 @@ impl WritePlan {
     }
 }
 
-fn settled(result: Result<Settled, Halt>) -> Result<Settling, Error> {
+fn settled(result: Result<Box<Settled>, Halt>) -> Result<Settling, Error> {
     match result {
-        Ok(settled) => Ok(Settling::Done(Box::new(settled))),
+        Ok(settled) => Ok(Settling::Done(settled)),
         Err(Halt::Ask(probe)) => Ok(Settling::Ask(*probe)),
         Err(Halt::Refuse(error)) => Err(error),
     }
@@ -178,7 +177,7 @@ pub(crate) struct Settle<'s> {
 }
 
 impl<'s> Settle<'s> {
-    pub(crate) fn run(&mut self) -> Result<Settled, Halt> {
+    pub(crate) fn run(&mut self) -> Result<Box<Settled>, Halt> {
         match (self.step.prepared.write.kind, self.before.row) {
             (WriteKind::Create, Some(_)) => Err(self.exists().into()),
             (WriteKind::Create, None) => self.create(),
@@ -191,7 +190,7 @@ impl<'s> Settle<'s> {
         }
     }
 
-    fn create(&mut self) -> Result<Settled, Halt> {
+    fn create(&mut self) -> Result<Box<Settled>, Halt> {
         if self.step.if_revision.is_some() {
             return Err(self.absent().into());
         }
@@ -210,31 +209,29 @@ impl<'s> Settle<'s> {
         let mut after = Vec::with_capacity(256);
         wire::encode_row(model, model.entity(self.entity), &row, &mut after);
         self.fits(&row, after.len())?;
-        let changed_fields = model.entity(self.entity).field_ids().map(|(id, _)| id).collect();
         let (key, revision) = (row.value(KEY).clone(), row.revision());
-        let after = Some(Bytes::from(after));
-        Ok(Settled {
+        Ok(Box::new(Settled {
             entity: self.entity,
             key,
             change: Some(Change::Created),
             revision,
             row,
-            changed_fields,
+            changed_fields: Vec::new(),
             changed: None,
-            after,
+            after: Some(after),
             references: Vec::new(),
             answer,
-        })
+        }))
     }
 
-    fn update(&mut self, before: &Row) -> Result<Settled, Halt> {
+    fn update(&mut self, before: &Row) -> Result<Box<Settled>, Halt> {
         self.seen()?;
         self.revision_matches(before)?;
         let after = self.draft_update(before)?;
         self.change(before, after)
     }
 
-    fn replace(&mut self, before: &Row) -> Result<Settled, Halt> {
+    fn replace(&mut self, before: &Row) -> Result<Box<Settled>, Halt> {
         if !self.holds(&self.step.prepared.rules.read_old)? {
             return Err(self.exists().into());
         }
@@ -249,7 +246,7 @@ impl<'s> Settle<'s> {
         self.change(before, after)
     }
 
-    fn change(&mut self, before: &Row, mut after: Row) -> Result<Settled, Halt> {
+    fn change(&mut self, before: &Row, mut after: Row) -> Result<Box<Settled>, Halt> {
         let model = &self.plan.model;
         let moved = !draft::changed(before, &after).is_empty();
         if moved {
@@ -262,15 +259,15 @@ impl<'s> Settle<'s> {
         self.fields_allowed(Some(before))?;
         let answer = self.answer()?;
         if !moved {
-            return Ok(unchanged(self.entity, before, answer));
+            return Ok(Box::new(unchanged(self.entity, before, answer)));
         }
         let after = self.take_new()?;
         let settled = updated(model, self.entity, before, after, answer);
-        self.fits(&settled.row, settled.after.as_ref().map_or(0, Bytes::len))?;
-        Ok(settled)
+        self.fits(&settled.row, settled.after.as_ref().map_or(0, Vec::len))?;
+        Ok(Box::new(settled))
     }
 
-    fn delete(&mut self, before: &Row) -> Result<Settled, Halt> {
+    fn delete(&mut self, before: &Row) -> Result<Box<Settled>, Halt> {
         self.seen()?;
         self.revision_matches(before)?;
         let mut allowed = false;
@@ -280,7 +277,7 @@ impl<'s> Settle<'s> {
         if !allowed {
             return Err(self.denied("delete").into());
         }
-        Ok(gone(&self.plan.model, self.entity, before))
+        Ok(Box::new(gone(&self.plan.model, self.entity, before)))
     }
 
     /// A row that the caller may not read does not exist for it.
@@ -408,7 +405,7 @@ fn updated(model: &Model, entity: EntityId, before: &Row, row: Row, answer: Opti
     wire::encode_changed(model, definition, &of_client, before, &mut changed);
     wire::encode_row(model, definition, &row, &mut after);
     let (key, revision) = (row.value(KEY).clone(), row.revision());
-    let (changed, after) = (Some(Bytes::from(changed)), Some(Bytes::from(after)));
+    let (changed, after) = (Some(changed), Some(after));
     Settled { entity, key, change: Some(Change::Updated), revision, row, changed_fields, changed, after, references: Vec::new(), answer }
 }
 
@@ -425,7 +422,7 @@ fn gone(model: &Model, entity: EntityId, before: &Row) -> Settled {
         revision: before.revision() + 1,
         row: before.clone(),
         changed_fields: Vec::new(),
-        changed: Some(Bytes::from(changed)),
+        changed: Some(changed),
         after: None,
         references,
         answer: None,

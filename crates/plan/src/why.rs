@@ -2,6 +2,7 @@
 
 use fourfold_model::{ClaimId, Default, FieldId, KEY, Row, Value};
 use fourfold_op::{Error, ErrorCode, FieldError, WriteKind};
+use smallvec::smallvec;
 
 use crate::compile::Kind;
 use crate::eval::{Asking, Evaluator};
@@ -11,7 +12,7 @@ use crate::write::{Before, Moment, Probe, Settled, Settling, WritePlan};
 
 /// One try of a step, and what it asked.
 pub(crate) struct Tried {
-    pub result: Result<Settled, Halt>,
+    pub result: Result<Box<Settled>, Halt>,
     pub asked: Vec<Probe>,
 }
 
@@ -31,7 +32,7 @@ impl WritePlan {
         let entity = step.prepared.write.entity;
         let params = params(&step.prepared.rules.sources, &self.principal.claims, moment);
         let mut world = Asking { kind: Kind::Entity(entity), answers, asked };
-        let rows = vec![None, before.row.cloned()];
+        let rows = smallvec![None, before.row.cloned()];
         let at = Evaluator { model: &self.model, params: &params, rows, world: &mut world };
         let mut settle = Settle { plan: self, step, number, entity, before, moment, at };
         Tried { result: settle.run(), asked: std::mem::take(&mut settle.at.world.asked) }
@@ -99,8 +100,8 @@ impl Step {
 impl Settle<'_> {
     /// A field that only a claim fills: a caller without the claim is refused, unless a rule that holds lets it set the field itself.
     pub(crate) fn claims_held(&mut self, row: &Row) -> Result<(), Halt> {
-        let (step, model) = (self.step, self.plan.model.clone());
-        let entity = model.entity(self.entity);
+        let (step, plan) = (self.step, self.plan);
+        let entity = plan.model.entity(self.entity);
         let missing = entity.field_ids().find_map(|(id, field)| match field.default {
             Some(Default::Claim(claim)) if id != KEY && !field.ty.nullable && row.value(id).is_null() && !self.sets(id) => {
                 Some((id, claim))

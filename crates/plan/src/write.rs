@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use fourfold_model::{EntityId, FieldId, OnDelete, Row, SharedModel, Value};
 use fourfold_op::{Change, Error, Principal, WriteKind};
 
@@ -90,12 +89,12 @@ pub struct Settled {
     pub revision: u64,
     /// The row after; for a delete the row before.
     pub row: Row,
-    /// The slots that differ from before (all, at create). Others need not be written.
+    /// The slots that differ from before, for an update: others need not be written. Empty otherwise.
     pub changed_fields: Vec<FieldId>,
     /// The event's `changed`.
-    pub changed: Option<Bytes>,
+    pub changed: Option<Vec<u8>>,
     /// The event's `after`.
-    pub after: Option<Bytes>,
+    pub after: Option<Vec<u8>>,
     /// For a delete: who may still reference the row, and what becomes of them, in this order.
     pub references: Vec<Reference>,
     /// The row as the caller may read it (masks applied), where the write asks for it and it may.
@@ -115,12 +114,12 @@ pub struct Reference {
 }
 
 /// What a store must know of a step before it settles it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StepHead {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepHead<'p> {
     /// Of which entity.
     pub entity: EntityId,
     /// The key of the row to lock and load; `None` when the key is made by `settle` (no row can be there).
-    pub key: Option<Value>,
+    pub key: Option<&'p Value>,
 }
 
 impl WritePlan {

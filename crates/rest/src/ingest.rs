@@ -31,6 +31,8 @@ struct Summary {
 struct Lines {
     body: Body,
     waiting: BytesMut,
+    /// Where the next line begins in what waits.
+    at: usize,
     number: u64,
     ended: bool,
     line_bytes_max: usize,
@@ -51,7 +53,7 @@ impl Exchange<'_> {
         }
         self.steps.parsed();
         let line_bytes_max = self.rest.engine.limits().row_bytes_max;
-        let mut lines = Lines { body, waiting: BytesMut::new(), number: 0, ended: false, line_bytes_max };
+        let mut lines = Lines { body, waiting: BytesMut::new(), at: 0, number: 0, ended: false, line_bytes_max };
         let mut summary = Summary::default();
         let mut chunk = self.chunk(resource, &mut lines).await?;
         while !chunk.is_empty() {
@@ -83,12 +85,12 @@ impl Exchange<'_> {
         let (model, limits) = (self.model(), self.rest.engine.limits());
         let mut chunk = Vec::new();
         while chunk.len() < INGEST_ROWS_MAX {
-            let Some(line) = lines.next().await? else { break };
+            let Some((number, line)) = lines.next().await? else { break };
             let row = line.and_then(|line| {
-                let (key, set) = split_key(read_entity(model, resource.entity, &line, limits)?);
+                let (key, set) = split_key(read_entity(model, resource.entity, line, limits)?);
                 Ok(IngestRow { key, set })
             });
-            chunk.push((lines.number, row));
+            chunk.push((number, row));
         }
         Ok(chunk)
     }
@@ -117,17 +119,19 @@ impl Exchange<'_> {
 }
 
 impl Lines {
-    /// The next line that is not blank; `None` at the end. A line that is too long is skipped and refused.
-    async fn next(&mut self) -> Result<Option<Result<BytesMut, Error>>, Error> {
+    /// The next line that is not blank, with its number; `None` at the end. A line that is too long is skipped and refused.
+    async fn next(&mut self) -> Result<Option<(u64, Result<&[u8], Error>)>, Error> {
         let mut too_long = false;
-        let mut searched = 0;
+        let mut searched = self.at;
         loop {
-            let found = self.waiting.iter().skip(searched).position(|byte| *byte == b'\n').map(|at| at + searched);
+            let found = memchr::memchr(b'\n', self.waiting.get(searched..).unwrap_or_default()).map(|at| at + searched);
             let line = match found {
-                Some(end) => self.take(end),
-                None if self.ended && self.waiting.is_empty() && !too_long => return Ok(None),
-                None if self.ended => self.waiting.split(),
+                Some(end) => self.at..end,
+                None if self.ended && self.at == self.waiting.len() && !too_long => return Ok(None),
+                None if self.ended => self.at..self.waiting.len(),
                 None => {
+                    self.waiting.advance(self.at);
+                    self.at = 0;
                     too_long |= self.waiting.len() > self.line_bytes_max;
                     if too_long {
                         self.waiting.clear();
@@ -138,20 +142,15 @@ impl Lines {
                 }
             };
             self.number += 1;
-            searched = 0;
+            self.at = self.waiting.len().min(line.end + 1);
+            searched = self.at;
             if too_long || line.len() > self.line_bytes_max {
-                return Ok(Some(Err(Error::limit("row_bytes_max", self.line_bytes_max, "bytes"))));
+                return Ok(Some((self.number, Err(Error::limit("row_bytes_max", self.line_bytes_max, "bytes")))));
             }
-            if !line.iter().all(u8::is_ascii_whitespace) {
-                return Ok(Some(Ok(line)));
+            if !self.waiting.get(line.clone()).unwrap_or_default().iter().all(u8::is_ascii_whitespace) {
+                return Ok(Some((self.number, Ok(self.waiting.get(line).unwrap_or_default()))));
             }
         }
-    }
-
-    fn take(&mut self, end: usize) -> BytesMut {
-        let line = self.waiting.split_to(end);
-        self.waiting.advance(1);
-        line
     }
 
     async fn more(&mut self) -> Result<(), Error> {

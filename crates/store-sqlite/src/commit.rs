@@ -138,31 +138,31 @@ impl<'a> Committing<'a> {
     fn step(&mut self, step: usize) -> Done<SettledStep> {
         let plan = self.plan;
         let head = plan.head(step);
-        let row = match &head.key {
+        let row = match head.key {
             Some(key) if !self.is_above(head.entity, key)? => self.load(head.entity, key)?,
             _ => None,
         };
-        let revision_floor = match (&head.key, &row) {
+        let revision_floor = match (head.key, &row) {
             (Some(key), None) if self.texts.has_tombstones(self.connection, head.entity)? => self.tombstone(head.entity, key)?,
             _ => 0,
         };
-        let settled = self.settle(|answers, moment| plan.settle(step, Before { row: row.as_ref(), revision_floor }, answers, moment))?;
+        let mut settled = self.settle(|answers, moment| plan.settle(step, Before { row: row.as_ref(), revision_floor }, answers, moment))?;
         let done = SettledStep {
             entity: settled.entity,
             key: settled.key.clone(),
             revision: settled.revision,
             change: settled.change,
-            answer: settled.answer.clone(),
+            answer: settled.answer.take(),
         };
-        self.write(settled)?;
+        self.write(&settled)?;
         Ok(done)
     }
 
-    fn settle(&mut self, ask: impl Fn(&[Value], &Moment) -> Result<Settling, Error>) -> Done<Settled> {
+    fn settle(&mut self, ask: impl Fn(&[Value], &Moment) -> Result<Settling, Error>) -> Done<Box<Settled>> {
         let mut answers = Vec::new();
         loop {
             match ask(&answers, &self.moment)? {
-                Settling::Done(settled) => return Ok(*settled),
+                Settling::Done(settled) => return Ok(settled),
                 Settling::Ask(probe) => answers.push(self.probe(probe)?),
             }
         }
@@ -273,16 +273,16 @@ impl<'a> Committing<'a> {
     }
 
     /// Writes a settled row and its event; a deleted row's references are seen to.
-    fn write(&mut self, settled: Settled) -> Done<()> {
+    fn write(&mut self, settled: &Settled) -> Done<()> {
         let Some(change) = settled.change else { return Ok(()) };
-        self.event(&settled)?;
+        self.event(settled)?;
         match change {
-            Change::Created => self.insert(&settled),
-            Change::Updated => self.update(&settled),
+            Change::Created => self.insert(settled),
+            Change::Updated => self.update(settled),
             Change::Deleted => {
-                self.restrict(&settled)?;
-                self.remove(&settled)?;
-                self.cascade(&settled)
+                self.restrict(settled)?;
+                self.remove(settled)?;
+                self.cascade(settled)
             }
         }
     }
@@ -418,7 +418,7 @@ impl<'a> Committing<'a> {
                 let Some(before) = self.load(by.entity, &key)?.filter(|row| row.value(by.field) == &settled.key) else { continue };
                 let plan = self.plan;
                 let next = self.settle(|answers, moment| plan.settle_cascade(*by, &before, answers, moment))?;
-                self.write(next)?;
+                self.write(&next)?;
             }
         }
         Ok(())

@@ -1,6 +1,9 @@
 //! Running a fetch's statements: rows, then owned lists and relations for all rows at once.
 
+use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use fourfold_model::{Base, Decimal, EntityId, FieldId, KEY, Model, Row, Value};
 use fourfold_op::{Answered, Error, Joined, Page, Record};
@@ -27,6 +30,8 @@ enum Keys {
     None,
     One(Stored),
     Many(Rc<Vec<Stored>>),
+    /// Likewise, and how many rows at most.
+    All(Rc<Vec<Stored>>, i64),
 }
 
 /// Rows of one statement.
@@ -130,27 +135,30 @@ impl Reading<'_> {
     /// For each parent the row that its slot names.
     fn one_each(&mut self, sql: &FetchSql, fetch: &Fetch, slot: FieldId, parents: &mut [Record]) -> Result<(), Fail> {
         let codec = self.key_codec(sql.entity);
-        let (mut keys, mut of) = (Vec::with_capacity(parents.len()), Vec::with_capacity(parents.len()));
-        for (index, parent) in parents.iter().enumerate() {
+        // Each key is asked for once, however many lead to it.
+        let (mut keys, mut wanted) = (Vec::with_capacity(parents.len()), Vec::with_capacity(parents.len()));
+        let mut places: HashMap<&Value, usize, foldhash::fast::RandomState> = HashMap::default();
+        for parent in parents.iter() {
             let key = parent.row.value(slot);
-            if !key.is_null() {
-                keys.push(to_stored(self.model, codec, key));
-                of.push(index);
-            }
+            wanted.push((!key.is_null()).then(|| {
+                *places.entry(key).or_insert_with(|| {
+                    keys.push(to_stored(self.model, codec, key));
+                    keys.len() - 1
+                })
+            }));
         }
-        let mut joined: Vec<Option<Box<Record>>> = parents.iter().map(|_| None).collect();
+        let mut found: Vec<Option<Arc<Record>>> = vec![None; keys.len()];
         if !keys.is_empty() {
             let mut fetched = self.rows(sql, &sql.rows, Keys::Many(Rc::new(keys)))?;
             self.complete(sql, fetch, &mut fetched)?;
             for (number, record) in fetched.parents.iter().zip(fetched.records) {
-                let place = number.checked_sub(1).and_then(|index| of.get(index)).and_then(|parent| joined.get_mut(*parent));
-                if let Some(place) = place {
-                    *place = Some(Box::new(record));
+                if let Some(place) = number.checked_sub(1).and_then(|index| found.get_mut(index)) {
+                    *place = Some(Arc::new(record));
                 }
             }
         }
-        for (parent, found) in parents.iter_mut().zip(joined) {
-            parent.nested.push(Joined::One(found));
+        for (parent, place) in parents.iter_mut().zip(wanted) {
+            parent.nested.push(Joined::One(place.and_then(|place| found.get(place).cloned().flatten())));
         }
         Ok(())
     }
@@ -160,8 +168,13 @@ impl Reading<'_> {
         let FetchKind::Page(page) = &fetch.kind else { return Err(Error::internal("a to-many child without a page").into()) };
         let codec = self.key_codec(parent);
         let keys: Vec<Stored> = parents.iter().map(|parent| to_stored(self.model, codec, parent.row.value(KEY))).collect();
-        let mut fetched = match (keys.as_slice(), &sql.rows_of_one) {
-            ([key], Some(statement)) => self.rows(sql, statement, Keys::One(key.clone()))?,
+        let all = match &sql.rows_of_all {
+            Some(statement) if keys.len() > 1 => self.all(sql, statement, &keys, self.limit(page))?,
+            _ => None,
+        };
+        let mut fetched = match (all, keys.as_slice(), &sql.rows_of_one) {
+            (Some(all), ..) => all,
+            (None, [key], Some(statement)) => self.rows(sql, statement, Keys::One(key.clone()))?,
             _ => self.rows(sql, &sql.rows, Keys::Many(Rc::new(keys.clone())))?,
         };
         let mut pages: Vec<Page> = parents.iter().map(|_| Page::default()).collect();
@@ -186,6 +199,21 @@ impl Reading<'_> {
             parent.nested.push(Joined::Many(page));
         }
         Ok(())
+    }
+
+    /// The rows of all parents, where they are no more than their pages could hold together, and come in their order as SQLite finds
+    /// them; `None` where each page must be asked for.
+    fn all(&mut self, sql: &FetchSql, statement: &Statement, keys: &[Stored], limit: usize) -> Result<Option<Fetched>, Fail> {
+        let most = keys.len().saturating_mul(limit.saturating_add(1));
+        let fetched = self.rows(sql, statement, Keys::All(Rc::new(keys.to_vec()), i64::try_from(most).unwrap_or(i64::MAX)))?;
+        let order = |index: usize| Some((fetched.parents.get(index)?, fetched.records.get(index)?.row.value(KEY)));
+        let in_order = (1..fetched.records.len()).all(|index| match (order(index - 1), order(index)) {
+            (Some((before, one)), Some((parent, other))) => {
+                before < parent || (before == parent && one.compare(other) == Some(Ordering::Less))
+            }
+            _ => false,
+        });
+        Ok((in_order && fetched.records.len() < most).then_some(fetched))
     }
 
     /// Drops the row beyond each parent's page; how many each keeps.
@@ -253,7 +281,7 @@ impl Reading<'_> {
 
     fn rows(&mut self, sql: &FetchSql, statement: &Statement, keys: Keys) -> Result<Fetched, Fail> {
         let model = self.model;
-        let with_parent = matches!(keys, Keys::Many(_));
+        let with_parent = matches!(keys, Keys::Many(_) | Keys::All(..));
         let table = &model.entity(sql.entity).table;
         let mut fetched = Fetched::default();
         let mut prepared = self.prepared(statement, &keys)?;
@@ -414,11 +442,15 @@ fn bind(
             bind_values(statement, model, at, values, *base)
         }
         Source::Keys => match keys {
-            Keys::Many(keys) => statement.raw_bind_parameter(at, keys),
+            Keys::Many(keys) | Keys::All(keys, _) => statement.raw_bind_parameter(at, keys),
             _ => Ok(()),
         },
         Source::Key => match keys {
             Keys::One(key) => statement.raw_bind_parameter(at, key),
+            _ => Ok(()),
+        },
+        Source::Most => match keys {
+            Keys::All(_, most) => statement.raw_bind_parameter(at, most),
             _ => Ok(()),
         },
         Source::Value(value, base) => statement.raw_bind_parameter(at, to_sql(model, constant_codec(value, *base), value)),

@@ -15,8 +15,22 @@ pub struct Members<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
 /// # Errors
 /// What is wrong with the text and where, for people: lower case, without a full stop.
 pub fn members(text: &str) -> Result<Members<'_>, String> {
+    let mut members = Vec::new();
+    each_member(text, |name, value| members.push((name, value)))?;
+    Ok(Members(members))
+}
+
+/// Reads one JSON object, handing over each member as it is met. When the text turns out to be wrong, some were handed over already.
+///
+/// # Errors
+/// As [`members`].
+pub(super) fn each_member<'a>(text: &'a str, mut each: impl FnMut(Cow<'a, str>, &'a RawValue)) -> Result<(), String> {
     match text.trim_start().bytes().next() {
-        Some(b'{') => serde_json::from_str(text).map_err(|error| format!("not valid JSON: {error}")),
+        Some(b'{') => {
+            let mut reader = serde_json::Deserializer::from_str(text);
+            let read = reader.deserialize_map(MembersVisitor(&mut each)).and_then(|()| reader.end());
+            read.map_err(|error| format!("not valid JSON: {error}"))
+        }
         Some(_) if serde_json::from_str::<&RawValue>(text).is_ok() => Err(format!("expected a JSON object, found {}", kind(text))),
         Some(_) => Err("not valid JSON; expected an object such as {\"name\": \"value\"}".to_owned()),
         None => Err("nothing there; expected a JSON object".to_owned()),
@@ -33,6 +47,12 @@ pub(super) fn kind(text: &str) -> &'static str {
         Some(b'n') => "null",
         _ => "a number",
     }
+}
+
+/// Whether a JSON text has at most so many levels of objects and arrays.
+pub(super) fn is_within(text: &str, levels_max: usize) -> bool {
+    // A level needs its bracket, so few brackets need no second look.
+    memchr::memchr2_iter(b'{', b'[', text.as_bytes()).take(levels_max + 1).count() <= levels_max || depth(text) <= levels_max
 }
 
 /// How many levels of objects and arrays a JSON text has.
@@ -60,27 +80,20 @@ pub fn escape_pointer(name: &str) -> Cow<'_, str> {
     if name.contains(['~', '/']) { Cow::Owned(name.replace('~', "~0").replace('/', "~1")) } else { Cow::Borrowed(name) }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
+struct MembersVisitor<'e, E>(&'e mut E);
 
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members<'de>;
+impl<'de, E: FnMut(Cow<'de, str>, &'de RawValue)> Visitor<'de> for MembersVisitor<'_, E> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-        let mut members = Vec::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Name(name)) = map.next_key()? {
-            members.push((name, map.next_value::<&'de RawValue>()?));
+            (self.0)(name, map.next_value::<&'de RawValue>()?);
         }
-        Ok(Members(members))
+        Ok(())
     }
 }
 

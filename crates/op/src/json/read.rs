@@ -1,11 +1,13 @@
 //! JSON bodies to typed values: every wrong member at once, each with its JSON pointer (RFC 6901).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use fourfold_model::{Base, EntityId, Field, FieldId, Model, Relation, Row, Type, Value};
 use serde_json::value::RawValue;
+use smallvec::{SmallVec, smallvec};
 
-use super::object::{Name, depth, escape_pointer, kind, members};
+use super::object::{Name, each_member, escape_pointer, is_within, kind};
 use super::{Dialect, did_you_mean, proto_enum_name, text};
 use crate::{Error, FieldError, Limits};
 
@@ -49,7 +51,7 @@ impl<'a> Reader<'a> {
     pub fn check_text<'b>(&self, body: &'b [u8]) -> Result<&'b str, Error> {
         let text = std::str::from_utf8(body)
             .map_err(|error| Error::invalid(format!("the body is not UTF-8: byte {} is wrong", error.valid_up_to())))?;
-        if depth(text) > self.limits.json_depth_max {
+        if !is_within(text, self.limits.json_depth_max) {
             return Err(Error::limit("json_depth_max", self.limits.json_depth_max, "levels"));
         }
         Ok(text)
@@ -95,31 +97,26 @@ impl<'a> Reader<'a> {
     }
 
     fn object(&mut self, kind: &Kind<'_>, object: &str, pointer: &str) -> Vec<(FieldId, Value)> {
-        let members = match members(object) {
-            Ok(members) => members.0,
-            Err(detail) => {
-                self.wrong(pointer, detail);
-                return Vec::new();
-            }
-        };
-        let mut set: Vec<(FieldId, Value)> = Vec::with_capacity(members.len());
-        let mut seen = vec![false; kind.fields.len()];
-        for (name, value) in &members {
+        let mut set: Vec<(FieldId, Value)> = Vec::new();
+        let mut seen: SmallVec<[bool; 32]> = smallvec![false; kind.fields.len()];
+        let before = self.errors.len();
+        let read = each_member(object, |name, value| {
             // A pointer is for errors, so it is made where there is one.
-            let at = || format!("{pointer}/{}", escape_pointer(name));
-            let Some(field) = kind.field(name) else {
-                self.wrong(at(), kind.unknown(name));
-                continue;
-            };
-            let slot = usize::from(field.0);
-            if seen.get(slot).copied().unwrap_or(false) {
-                self.wrong(at(), format!("`{name}` is given twice"));
-                continue;
+            let at = || format!("{pointer}/{}", escape_pointer(&name));
+            let Some((field, definition)) = kind.field(&name) else { return self.wrong(at(), kind.unknown(&name)) };
+            match seen.get_mut(usize::from(field.0)) {
+                Some(seen) if !*seen => *seen = true,
+                _ => return self.wrong(at(), format!("`{name}` is given twice")),
             }
-            seen[slot] = true;
-            if let Some(value) = self.member(&kind.fields[slot], value, at) {
+            if let Some(value) = self.member(definition, value, at) {
                 set.push((field, value));
             }
+        });
+        if let Err(detail) = read {
+            // Of a text that is no JSON, its members say nothing.
+            self.errors.truncate(before);
+            self.wrong(pointer, detail);
+            set.clear();
         }
         set
     }
@@ -203,8 +200,9 @@ struct Kind<'a> {
 }
 
 impl Kind<'_> {
-    fn field(&self, name: &str) -> Option<FieldId> {
-        self.fields.iter().position(|field| field.name == name).map(|index| FieldId(index as u16))
+    fn field(&self, name: &str) -> Option<(FieldId, &Field)> {
+        let index = self.fields.iter().position(|field| field.name == name)?;
+        Some((FieldId(index as u16), self.fields.get(index)?))
     }
 
     fn unknown(&self, name: &str) -> String {
@@ -273,7 +271,11 @@ fn enum_number(model: &Model, id: fourfold_model::EnumId, text: &str) -> Result<
     known.map(|value| Value::Enum(value.number)).ok_or_else(|| format!("`{text}` is not a number of `{}`", enumeration.name))
 }
 
-fn unescape(text: &str) -> Result<std::borrow::Cow<'_, str>, String> {
+fn unescape(text: &str) -> Result<Cow<'_, str>, String> {
+    // Read as JSON already: without an escape, a string is what stands between its quotes.
+    if let Some(plain) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).filter(|plain| !plain.contains('\\')) {
+        return Ok(Cow::Borrowed(plain));
+    }
     serde_json::from_str::<Name<'_>>(text).map(|name| name.0).map_err(|error| format!("not a valid string: {error}"))
 }
 

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use fourfold_model::{FieldId, Model, Row, Value};
 use fourfold_op::{Error, Event, wire};
+use smallvec::smallvec;
+
+use crate::eval::Rows;
 
 /// The row before an event and the row after it.
 #[derive(Clone, Debug)]
@@ -14,7 +17,7 @@ pub struct Images {
 
 /// A row, or none, in the form in which it is judged without being copied: as level 0 of an evaluation.
 #[derive(Clone, Debug)]
-pub(super) struct Image(pub Vec<Option<Row>>);
+pub(super) struct Image(pub Rows);
 
 impl Image {
     pub fn row(&self) -> Option<&Row> {
@@ -57,7 +60,7 @@ impl Images {
                 before
             }
         });
-        Ok(Images { before: Image(vec![before]), after: Image(vec![after]) })
+        Ok(Images { before: Image(smallvec![before]), after: Image(smallvec![after]) })
     }
 
     /// The values that a field had and has: those by which an event is looked up.

@@ -10,7 +10,7 @@ use super::Done;
 
 /// Counters by lock numbers of entity and field: the last number given, and whether it must be written down.
 #[derive(Default)]
-pub struct Counters(HashMap<(u32, u32), (i64, bool)>);
+pub struct Counters(HashMap<(u32, u32), (i64, bool), foldhash::fast::RandomState>);
 
 impl Counters {
     /// Writes down what has moved.

@@ -66,7 +66,7 @@ impl Committing<'_> {
         let number = self.plan.model().entity(head.entity).number;
         let row = head.key.as_ref().and_then(|key| self.state.row(self.plan.model(), head.entity, key)).cloned();
         let tombstone = |key: Value| self.state.tables.get(&number).and_then(|table| table.tombstones.get(&Key(key)).copied());
-        let revision_floor = head.key.clone().and_then(tombstone).unwrap_or(0);
+        let revision_floor = head.key.cloned().and_then(tombstone).unwrap_or(0);
         let plan = self.plan;
         let settled = self.settle(|answers, moment| {
             let before = Before { row: row.as_ref(), revision_floor };
@@ -194,8 +194,8 @@ impl Committing<'_> {
             key: settled.key.clone(),
             revision: settled.revision,
             generation: self.plan.generation(),
-            changed: settled.changed.clone(),
-            after: settled.after.clone(),
+            changed: settled.changed.clone().map(bytes::Bytes::from),
+            after: settled.after.clone().map(bytes::Bytes::from),
             at: self.moment.now,
             by: self.plan.by().clone(),
         };

@@ -1,6 +1,7 @@
 //! Reading: every fetch looks at every row, and keeps those that its filter is true of.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 use std::time::Instant;
 
 use fourfold_model::{EntityId, FieldId, KEY, Model, Row, Value};
@@ -172,7 +173,7 @@ impl Reading<'_> {
         let records = self.records(&child.fetch, &rows)?;
         let joined = |parent: &Record| {
             let found = keys.iter().position(|key| key == parent.row.value(field));
-            Joined::One(found.and_then(|index| records.get(index)).cloned().map(Box::new))
+            Joined::One(found.and_then(|index| records.get(index)).cloned().map(Arc::new))
         };
         Ok(parents.iter().map(joined).collect())
     }

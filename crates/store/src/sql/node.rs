@@ -36,6 +36,8 @@ pub enum Source {
     Keys,
     /// The key of the only parent.
     Key,
+    /// As many rows as the pages of all parents could have, each with the row beyond its end.
+    Most,
     /// A constant that was taken out of the text, so that equal shapes have equal text.
     Value(Value, Base),
     /// A list of constants, likewise.

@@ -1,6 +1,6 @@
 //! From a [`Fetch`] to its statements: one for its rows, one for each owned list, one for a total, and its children's.
 //!
-//! The count of statements depends on the plan alone, never on the rows: a child's rows are fetched for all parents at once, by
+//! The count of statements is bounded by the plan alone, never by the rows: a child's rows are fetched for all parents at once, by
 //! their keys in one array.
 
 use fourfold_model::{Base, EntityId, FieldId, KEY, Model, OwnedId};
@@ -21,6 +21,9 @@ pub struct FetchSql {
     pub rows: Statement,
     /// For a child of a to-many relation: the rows where there is but one parent, without the parent's number.
     pub rows_of_one: Option<Statement>,
+    /// For a child of a to-many relation in the order of its keys: the rows of all parents without a page's end, at most
+    /// [`Source::Most`] of them. Where they are fewer they are all, and come cheaper than page by page.
+    pub rows_of_all: Option<Statement>,
     /// Columns of the row, in the order of the result.
     pub columns: Vec<(FieldId, Codec)>,
     /// After them: whether each masked owned list may be seen, by its place in `owned`.
@@ -120,6 +123,7 @@ impl Compiler<'_> {
             width: fields.len(),
             rows: self.rows(),
             rows_of_one: self.rows_of_one(),
+            rows_of_all: self.rows_of_all(),
             columns: fetch.columns.iter().map(|id| (*id, self.codec(*id))).collect(),
             owned_masks: self.masked_owned().map(|(place, _)| place).collect(),
             order_keys: self.extra_keys().map(|(place, key)| (place, Codec::of(key.base))).collect(),
@@ -162,6 +166,26 @@ impl Compiler<'_> {
             (FetchKind::Page(page), Some(Link::Many(field))) => Some(self.page(page, Some(field))),
             _ => None,
         }
+    }
+
+    fn rows_of_all(&self) -> Option<Statement> {
+        let (FetchKind::Page(page), Some(Link::Many(field))) = (&self.fetch.kind, self.link) else { return None };
+        let [by] = page.order.as_slice() else { return None };
+        if by.slot != Some(KEY) || by.descending {
+            return None;
+        }
+        let mut writer = self.writer();
+        writer.put("SELECT k.rowid, ");
+        self.put_columns(&mut writer);
+        self.put_from_keys(&mut writer);
+        writer.put(" WHERE ");
+        writer.put_column(0, field);
+        writer.put(" = k.value");
+        writer.and_condition(self.fetch.filter.as_ref());
+        writer.and_condition(page.start.as_ref());
+        writer.put(" LIMIT ");
+        writer.put_source(Source::Most);
+        Some(writer.statement)
     }
 
     fn writer(&self) -> NodeWriter<'_> {
