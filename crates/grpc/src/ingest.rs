@@ -1,6 +1,6 @@
 //! Ingest: a stream of rows in, an answer after each commit out (`SPEC` §4).
 //!
-//! One task reads ahead, at most 4,096 rows or 4 MiB, then flow control holds the sender; what has been read is committed together.
+//! While rows are committed the next are read, at most 4,096 rows or 4 MiB, then flow control holds the sender.
 
 use std::sync::Arc;
 
@@ -12,7 +12,6 @@ use fourfold_op::json::{self, Dialect};
 use fourfold_op::wire::bytes::{put_bytes, put_nested, put_number};
 use fourfold_op::{Context, Error, WriteKind};
 use futures_util::{FutureExt, StreamExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::error::{Status, field_path};
 use crate::face::Face;
@@ -22,89 +21,115 @@ use crate::schema::service::Verb;
 use crate::transport::{Call, Format, Messages};
 use crate::writes::SetRow;
 
-/// Rows that were read together, and why the stream cannot go on, if it cannot.
-struct Read {
-    rows: Vec<Row>,
-    end: Option<Status>,
-    /// Their bytes, of those that may be read ahead.
-    ahead: Option<OwnedSemaphorePermit>,
-}
-
 /// A row, or why it is none.
 struct Row {
     sequence: i64,
     kind: WriteKind,
     row: Result<IngestRow, Error>,
+    /// Of its message.
+    bytes: usize,
 }
-
-/// Messages that were there together are handed on together, up to so many of these bytes.
-const TOGETHER_ROWS: usize = 64;
-const TOGETHER_BYTES: usize = 64 * 1024;
 
 /// Answers Ingest.
 pub fn ingest(face: Arc<Face>, id: EntityId, call: Call, messages: Messages) -> Messages {
     let Call { context, format, .. } = call;
-    let limits = face.engine.limits();
-    let (sender, receiver) = mpsc::channel((limits.ingest_rows_ahead_max / TOGETHER_ROWS).max(1));
-    let reader = Reader {
-        face: face.clone(),
-        id,
-        format,
-        context: context.clone(),
-        bytes_max: limits.grpc_message_bytes_max,
-        ahead: Arc::new(Semaphore::new(limits.grpc_message_bytes_max)),
-        last: 0,
-        kind: None,
-    };
-    // It ends when the stream does, or when nobody takes its rows any more.
-    tokio::spawn(reader.run(messages, sender));
-    let writer = Writer { face, id, format, context, rows: receiver, ended: None };
-    Box::pin(futures_util::stream::unfold(writer, Writer::next))
+    let reader =
+        Reader { face: face.clone(), id, format, context: context.clone(), messages, last: 0, kind: None, rows: Vec::new(), bytes: 0, end: None };
+    let writer = Writer { face, id, format, context };
+    Box::pin(futures_util::stream::unfold(Some((reader, writer)), next))
 }
 
+/// The answer to the next commit, or what ended the stream.
+async fn next(state: Option<(Reader, Writer)>) -> Option<(Result<Bytes, Status>, Option<(Reader, Writer)>)> {
+    let (mut reader, writer) = state?;
+    reader.gather().await;
+    let rows = reader.take();
+    if rows.is_empty() {
+        return reader.end.flatten().map(|status| (Err(status), None));
+    }
+    let answer = {
+        let mut commit = std::pin::pin!(writer.commit(rows));
+        // It is begun first; then rows are read while it goes on.
+        let mut answer = commit.as_mut().now_or_never();
+        while answer.is_none() {
+            tokio::select! {
+                biased;
+                () = reader.read(), if reader.has_room() => {}
+                done = &mut commit => answer = Some(done),
+            }
+        }
+        answer?
+    };
+    Some(match answer {
+        Ok(answer) => (Ok(answer.into()), Some((reader, writer))),
+        Err(error) => (Err(writer.face.status(&error, &writer.context.request)), None),
+    })
+}
+
+/// Reads rows, ahead of their commit as far as there is room.
 struct Reader {
     face: Arc<Face>,
     id: EntityId,
     format: Format,
     context: Context,
-    bytes_max: usize,
-    ahead: Arc<Semaphore>,
+    messages: Messages,
     last: i64,
     /// Known from the first message on.
     kind: Option<WriteKind>,
+    /// What is read and in no commit yet.
+    rows: Vec<Row>,
+    bytes: usize,
+    /// That the stream has ended, and by what, when it was no end of its own.
+    end: Option<Option<Status>>,
 }
 
 impl Reader {
-    async fn run(mut self, mut messages: Messages, sender: mpsc::Sender<Read>) {
-        while let Some(message) = messages.next().await {
-            let read = self.together(message, &mut messages).await;
-            let ends = read.end.is_some();
-            if sender.send(read).await.is_err() || ends {
-                return;
+    fn has_room(&self) -> bool {
+        let limits = self.face.engine.limits();
+        self.end.is_none() && self.rows.len() < limits.ingest_rows_ahead_max && self.bytes < limits.grpc_message_bytes_max
+    }
+
+    /// Waits for rows, or the end; then takes what is on its way already, so that a commit of few rows does not go before them.
+    async fn gather(&mut self) {
+        while self.rows.is_empty() && self.end.is_none() {
+            self.read().await;
+        }
+        while self.rows.len() < INGEST_ROWS_MAX && self.has_room() {
+            if self.read().now_or_never().is_none() {
+                tokio::task::yield_now().await;
+                if self.read().now_or_never().is_none() {
+                    return;
+                }
             }
         }
     }
 
-    /// A message, and those behind it that are there already.
-    async fn together(&mut self, first: Result<Bytes, Status>, messages: &mut Messages) -> Read {
-        let mut read = Read { rows: Vec::new(), end: None, ahead: None };
-        let (mut next, mut bytes) = (Some(first), 0);
-        while let Some(message) = next.take() {
-            let row = message.and_then(|message| {
-                bytes += message.len();
-                self.row(&message).map_err(|error| self.face.status(&error, &self.context.request))
-            });
-            match row {
-                Ok(row) => read.rows.extend(row),
-                Err(status) => read.end = Some(status),
+    /// The rows of the next commit.
+    fn take(&mut self) -> Vec<Row> {
+        let count = self.rows.len().min(INGEST_ROWS_MAX);
+        let behind = self.rows.split_off(count);
+        let rows = std::mem::replace(&mut self.rows, behind);
+        self.bytes -= rows.iter().map(|row| row.bytes).sum::<usize>();
+        rows
+    }
+
+    /// Reads one message.
+    async fn read(&mut self) {
+        let row = match self.messages.next().await {
+            None => return self.end = Some(None),
+            Some(message) => message.and_then(|message| {
+                let row = self.row(&message);
+                row.map_err(|error| self.face.status(&error, &self.context.request))
+            }),
+        };
+        match row {
+            Ok(Some(row)) => {
+                self.bytes += row.bytes;
+                self.rows.push(row);
             }
-            if read.end.is_none() && read.rows.len() < TOGETHER_ROWS && bytes < TOGETHER_BYTES {
-                next = waiting(messages).await;
-            }
+            Ok(None) => {}
+            Err(status) => self.end = Some(Some(status)),
         }
-        let permits = u32::try_from(bytes.clamp(1, self.bytes_max)).unwrap_or(u32::MAX);
-        read.ahead = self.ahead.clone().acquire_many_owned(permits).await.ok();
-        read
     }
 
     /// `None` for a first message that only opens the stream.
@@ -137,94 +162,26 @@ impl Reader {
             row.check(reading.entity)?;
             Ok(IngestRow { key: row.key, set: row.set })
         });
-        Ok(Some(Row { sequence, kind: self.kind.unwrap_or(WriteKind::Create), row }))
+        Ok(Some(Row { sequence, kind: self.kind.unwrap_or(WriteKind::Create), row, bytes: message.len() }))
     }
 }
 
-impl Read {
-    /// Takes what was read behind this.
-    fn take(&mut self, next: Read) {
-        self.rows.extend(next.rows);
-        self.end = next.end;
-        match (&mut self.ahead, next.ahead) {
-            (Some(ahead), Some(more)) => ahead.merge(more),
-            (ahead, more) => *ahead = ahead.take().or(more),
-        }
-    }
-}
-
-/// The next message, if it is there or whoever brings it has it at hand. It waits for nothing.
-async fn waiting(messages: &mut Messages) -> Option<Result<Bytes, Status>> {
-    match messages.next().now_or_never() {
-        Some(next) => next,
-        None => {
-            tokio::task::yield_now().await;
-            messages.next().now_or_never().flatten()
-        }
-    }
-}
-
+/// Commits rows, and says what became of them.
 struct Writer {
     face: Arc<Face>,
     id: EntityId,
     format: Format,
     context: Context,
-    rows: mpsc::Receiver<Read>,
-    /// What ends the stream after the answer that has just been given.
-    ended: Option<Option<Status>>,
 }
 
 impl Writer {
-    async fn next(mut self) -> Option<(Result<Bytes, Status>, Writer)> {
-        match self.ended.take() {
-            Some(Some(status)) => {
-                self.ended = Some(None);
-                return Some((Err(status), self));
-            }
-            Some(None) => return None,
-            None => {}
-        }
-        let Some(first) = self.rows.recv().await else { return None };
-        let mut read = self.gather(first).await;
-        self.ended = read.end.take().map(Some);
-        if read.rows.is_empty() {
-            return Box::pin(self.next()).await;
-        }
-        match self.commit(read).await {
-            Ok(answer) => Some((Ok(answer.into()), self)),
-            Err(error) => {
-                let status = self.face.status(&error, &self.context.request);
-                self.ended = Some(None);
-                Some((Err(status), self))
-            }
-        }
-    }
-
-    /// Takes what is on its way already, so that a commit of few rows does not go before them. It waits for nothing.
-    async fn gather(&mut self, mut read: Read) -> Read {
-        while read.rows.len() + TOGETHER_ROWS <= INGEST_ROWS_MAX && read.end.is_none() {
-            let before = read.rows.len();
-            tokio::task::yield_now().await;
-            while read.rows.len() + TOGETHER_ROWS <= INGEST_ROWS_MAX
-                && read.end.is_none()
-                && let Ok(next) = self.rows.try_recv()
-            {
-                read.take(next);
-            }
-            if read.rows.len() == before {
-                break;
-            }
-        }
-        read
-    }
-
-    async fn commit(&self, read: Read) -> Result<Vec<u8>, Error> {
+    async fn commit(&self, read: Vec<Row>) -> Result<Vec<u8>, Error> {
         let mut failed: Vec<(i64, Error)> = Vec::new();
-        let mut rows = Vec::with_capacity(read.rows.len());
-        let mut sequences = Vec::with_capacity(read.rows.len());
+        let mut rows = Vec::with_capacity(read.len());
+        let mut sequences = Vec::with_capacity(read.len());
         let mut through = 0;
         let mut as_kind = WriteKind::Create;
-        for Row { sequence, kind, row } in read.rows {
+        for Row { sequence, kind, row, .. } in read {
             (through, as_kind) = (sequence, kind);
             match row {
                 Ok(row) => {
@@ -235,7 +192,6 @@ impl Writer {
             }
         }
         let answers = self.face.engine.ingest(&self.context, self.id, as_kind, rows).await?;
-        drop(read.ahead);
         failed.extend(sequences.into_iter().zip(answers).filter_map(|(sequence, answer)| answer.err().map(|error| (sequence, error))));
         failed.sort_by_key(|(sequence, _)| *sequence);
         Ok(match self.format {

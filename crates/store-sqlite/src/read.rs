@@ -185,6 +185,7 @@ impl Reading<'_> {
         }
         let mut records = fetched.records.into_iter().enumerate();
         for (page_of, count) in pages.iter_mut().zip(kept.drain(..)) {
+            page_of.items.reserve_exact(count);
             for (index, record) in records.by_ref().take(count) {
                 if page.cursors {
                     page_of.cursors.push(self.plan.token(&order_keys(sql, page, &record, fetched.keys.get(index))));
@@ -292,14 +293,15 @@ impl Reading<'_> {
                 fetched.parents.push(usize::try_from(row.get::<_, i64>(0)?).unwrap_or(0));
                 at = 1;
             }
-            let mut record = Row::nulls(sql.width);
+            // Columns ascend, so each slot is filled once: by its value, or by a null.
+            let mut record = Vec::with_capacity(sql.width);
             for (field, codec) in &sql.columns {
                 let value = from_sql(model, *codec, row.get_ref(at)?).ok_or_else(|| misformed(table))?;
-                if let Some(slot) = record.0.get_mut(usize::from(field.0)) {
-                    *slot = value;
-                }
+                record.resize_with(usize::from(field.0), Value::default);
+                record.push(value);
                 at += 1;
             }
+            record.resize_with(sql.width, Value::default);
             for place in &sql.owned_masks {
                 if row.get::<_, i64>(at)? == 0 {
                     fetched.hidden.push((fetched.records.len(), *place));
@@ -314,7 +316,7 @@ impl Reading<'_> {
                 }
                 fetched.keys.push(extra);
             }
-            fetched.records.push(Record { row: record, nested: Vec::with_capacity(sql.children.len()) });
+            fetched.records.push(Record { row: Row(record.into()), nested: Vec::with_capacity(sql.children.len()) });
         }
         Ok(fetched)
     }
