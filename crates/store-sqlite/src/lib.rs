@@ -10,6 +10,7 @@ mod fault;
 mod functions;
 mod log;
 mod maintain;
+mod prune;
 mod read;
 mod readers;
 mod state;
@@ -37,6 +38,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 use connection::{last_position, meta, open_writer, set_meta};
 use error::{Fail, to_error, unavailable};
+use prune::LogSize;
 use read::Reading;
 use readers::{Lent, Reader, Readers};
 use writer::{Message, Request, Writer, now_us};
@@ -89,6 +91,7 @@ pub(crate) struct Inner {
     pub(crate) fingerprint: AtomicU64,
     pub(crate) generation: AtomicU32,
     pub(crate) floor: AtomicU64,
+    pub(crate) size: Mutex<LogSize>,
     term: u64,
     /// Transactions committed by this process: a snapshot of an older count is stale.
     pub(crate) commits: AtomicU64,
@@ -133,6 +136,7 @@ impl SqliteStore {
             fingerprint: AtomicU64::new(opened.fingerprint),
             generation: AtomicU32::new(opened.generation),
             floor: AtomicU64::new(opened.floor),
+            size: Mutex::new(opened.size),
             term: opened.term,
             commits: AtomicU64::new(0),
             moved: watch::Sender::new(last),
@@ -179,6 +183,7 @@ struct Opened {
     generation: u32,
     term: u64,
     last_at: i64,
+    size: LogSize,
 }
 
 impl Opened {
@@ -208,6 +213,7 @@ impl Opened {
             generation: meta(connection, "generation")?.unwrap_or(0),
             term: u64::try_from(term).unwrap_or(1),
             last_at: last_at.unwrap_or(0),
+            size: LogSize::noted(connection)?,
         })
     }
 }
@@ -282,7 +288,7 @@ impl Inner {
     }
 
     /// A reader whose snapshot has every commit that was acknowledged before.
-    fn renewed<'a>(&'a self, lent: rusqlite::Result<Lent<'a>>) -> Result<Lent<'a>, Fail> {
+    pub(crate) fn renewed<'a>(&'a self, lent: rusqlite::Result<Lent<'a>>) -> Result<Lent<'a>, Fail> {
         let mut reader = lent?;
         reader.gate.until(None);
         reader.renew(self.commits.load(Ordering::Acquire))?;

@@ -9,5 +9,6 @@ mod import;
 mod kill;
 mod migrate;
 mod odd;
+mod retention;
 mod serve;
 mod settings;
