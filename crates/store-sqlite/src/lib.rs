@@ -2,6 +2,8 @@
 //!
 //! It knows plans and SQLite, and no protocol. Statements come from `fourfold_store::sql`. Read [`SqliteStore`], then `writer`, then `read`.
 
+mod backup;
+mod beside;
 mod commit;
 mod connection;
 mod error;
@@ -13,9 +15,13 @@ mod maintain;
 mod prune;
 mod read;
 mod readers;
+mod redact;
 mod state;
 mod value;
 mod writer;
+
+pub use backup::{Copy, Restored, backup, restore};
+pub use beside::LogBeside;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -36,7 +42,7 @@ use parking_lot::{Mutex, RwLock};
 use rusqlite::OptionalExtension;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
-use connection::{last_position, meta, open_writer, set_meta};
+use connection::{last_position, meta, new_epoch, open_writer, set_meta};
 use error::{Fail, to_error, unavailable};
 use prune::LogSize;
 use read::Reading;
@@ -196,7 +202,7 @@ impl Opened {
         let epoch = match known {
             Some(epoch) if !put_back(&epoch) => epoch,
             _ => {
-                let fresh: String = uuid::Uuid::new_v4().simple().to_string().chars().take(12).collect();
+                let fresh = new_epoch();
                 set_meta(connection, "epoch", &fresh)?;
                 fresh
             }
@@ -218,7 +224,7 @@ impl Opened {
     }
 }
 
-fn lock(path: &Path) -> Result<File, Error> {
+pub(crate) fn lock(path: &Path) -> Result<File, Error> {
     let unusable = |error: std::io::Error| unavailable(&format!("the lock file `{}` cannot be used", path.display())).with_private(error);
     let file = File::options().create(true).append(true).open(path).map_err(unusable)?;
     match file.try_lock() {

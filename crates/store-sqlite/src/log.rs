@@ -99,7 +99,7 @@ fn at_position(number: u64) -> Position {
     Position(NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN))
 }
 
-fn misformed() -> Error {
+pub fn misformed() -> Error {
     Error::internal("the log holds a commit of another form")
 }
 

@@ -1,10 +1,10 @@
 //! Migration, counting and bulk loading.
 
 use bytes::Bytes;
-use fourfold_model::{EntityId, Model, Row, SharedModel};
+use fourfold_model::{EntityId, Model, Row, SharedModel, Value};
 use fourfold_op::{Error, ErrorCode};
 use fourfold_store::sql::{Change, Schema, diff, quoted};
-use fourfold_store::{Later, Maintain, Migration, MigrationStep, Pruned, Retention, StoreError};
+use fourfold_store::{Later, Maintain, Migration, MigrationStep, Pruned, Redacted, Retention, StoreError};
 use rusqlite::Connection;
 use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
@@ -14,6 +14,7 @@ use crate::commit::{Texts, drop_owned, load_rows};
 use crate::connection::{meta, set_meta};
 use crate::error::{to_error, unavailable};
 use crate::prune::prune;
+use crate::redact::redact;
 use crate::writer::{Message, Writer};
 
 impl Maintain for SqliteStore {
@@ -51,6 +52,12 @@ impl Maintain for SqliteStore {
             }
             self.task(move |writer| prune(writer, &keep)).await.map_err(StoreError::Refused)
         })
+    }
+
+    fn redact<'a>(&'a self, model: &'a SharedModel, entity: EntityId, key: &'a Value) -> Later<'a, Result<Redacted, StoreError>> {
+        let (number, key) = (model.entity(entity).number, key.clone());
+        let task = self.task(move |writer| redact(writer, number, &key));
+        Box::pin(async move { task.await.map_err(StoreError::Refused) })
     }
 }
 

@@ -51,7 +51,8 @@ impl LogSize {
         Ok(parsed.map_or_else(LogSize::default, |(through, bytes)| LogSize { through, bytes, fresh: 0 }))
     }
 
-    fn note(&self, connection: &Connection) -> rusqlite::Result<()> {
+    /// Writes it down.
+    pub fn note(&self, connection: &Connection) -> rusqlite::Result<()> {
         set_meta(connection, "log_size", format!("{} {}", self.through, self.bytes))
     }
 
@@ -77,10 +78,7 @@ impl Inner {
     /// Measures some commits; whether there may be more.
     fn measure_some(&self) -> Result<bool, Error> {
         let known = self.size.lock().through;
-        let measured = self.measured(known).map_err(|fail| match fail {
-            Fail::Interrupted => Error::internal("measuring the log was interrupted"),
-            Fail::Error(error) => error,
-        })?;
+        let measured = self.measured(known).map_err(Fail::into_error)?;
         let Some((through, bytes, commits)) = measured else { return Ok(false) };
         let mut size = self.size.lock();
         // Else a slice went meanwhile, maybe with some of these.

@@ -103,7 +103,7 @@ impl Store for MemoryStore {
                 Ok(position) => *position,
                 Err(_) => beyond.unwrap_or(0),
             };
-            Head { epoch: self.shared.epoch.clone(), position, floor: self.shared.state.read().gone }
+            Head { epoch: self.shared.epoch.clone(), position, floor: self.shared.state.read().floor }
         })
     }
 

@@ -232,6 +232,21 @@ pub trait Maintain: Store {
     /// Cursors below the floor that this raises have expired. Where the event of a deletion goes, the number that it left for its key goes
     /// too, and the entity's new rows begin above it: no key ever repeats a revision. Side records past their end go as well.
     fn prune<'a>(&'a self, keep: &'a Retention) -> Later<'a, Result<Pruned, StoreError>>;
+    /// Blanks what the log holds of a row, so that nothing of it is left in the store's files: its events keep their positions, keys and
+    /// revisions, and have empty payloads. The row itself stays as it is.
+    ///
+    /// No reader is to see a blank payload, so cursors before the last of these events have expired. It takes the store for as long as it
+    /// runs, and must have it alone: who watches has seen the events.
+    fn redact<'a>(&'a self, model: &'a SharedModel, entity: EntityId, key: &'a Value) -> Later<'a, Result<Redacted, StoreError>>;
+}
+
+/// What a redaction came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Redacted {
+    /// Events that were blanked now.
+    pub events: u64,
+    /// Cursors below this are too old.
+    pub floor: u64,
 }
 
 /// What is kept of the log, and how much may go at once.

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod backup;
 mod binary;
 mod commands;
 mod dev;
+mod events;
 mod import;
 mod kill;
 mod migrate;

@@ -5,7 +5,7 @@ use fourfold_op::{Cursor, ErrorCode, Event};
 
 use super::fixture::*;
 use super::world::{World, admin, create, delete, id, update};
-use crate::store::{Budget, Entities, Pruned, Retention, StoreError};
+use crate::store::{Budget, Entities, Pruned, Redacted, Retention, StoreError};
 
 cases! {
     commits_before_a_moment_leave_the_log
@@ -15,6 +15,7 @@ cases! {
     a_kept_log_loses_nothing
     no_key_repeats_a_revision_though_its_deletion_is_forgotten
     a_deletion_that_is_kept_keeps_its_number
+    a_redacted_row_leaves_positions_and_no_payloads
 }
 
 const ALL: Retention = Retention { since: Some(i64::MAX), bytes_max: None, slice_events_max: 5_000 };
@@ -141,4 +142,26 @@ async fn a_deletion_that_is_kept_keeps_its_number(world: World) {
     // The first deletion goes; the second is the newest commit.
     assert_eq!(prune(&world, ALL).await.floor, 3);
     assert_eq!(world.item(1, "again", vec![]).await.revision, last + 1);
+}
+
+async fn a_redacted_row_leaves_positions_and_no_payloads(world: World) {
+    world.item(1, "secret", vec![]).await;
+    world.item(2, "kept", vec![]).await;
+    world.one(&admin(), update(ITEM, id(1), vec![(item::TITLE, Value::text("another secret"))])).await;
+    items(&world, 3..=3).await;
+    let redact = async |number| world.store.redact(&world.model, ITEM, &id(number)).await.expect("redacted");
+    assert_eq!(redact(9).await, Redacted { events: 0, floor: 0 }, "no such row");
+    assert_eq!(redact(1).await, Redacted { events: 2, floor: 3 });
+    assert_eq!(redact(1).await, Redacted { events: 0, floor: 3 }, "once is enough");
+    let head = world.store.head(None).await;
+    assert_eq!((head.floor, head.position), (3, 4));
+    assert_eq!(read(&world, 2).await.expect_err("no reader sees a blank payload"), ErrorCode::CursorExpired);
+    let rest = read(&world, 3).await.expect("a tail");
+    assert_eq!((rest.len(), &rest[0].key), (1, &id(3)));
+    assert!(world.get(&admin(), ITEM, id(1)).await.is_some(), "the row stays");
+    let deleted = world.one(&admin(), delete(ITEM, id(1))).await.revision;
+    items(&world, 4..=4).await;
+    assert_eq!(redact(1).await, Redacted { events: 1, floor: 5 });
+    prune(&world, ALL).await;
+    assert_eq!(world.item(1, "again", vec![]).await.revision, deleted + 1, "a blank deletion is a deletion");
 }

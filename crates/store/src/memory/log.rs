@@ -33,7 +33,8 @@ fn start(state: &State, epoch: &Epoch, after: &Cursor) -> Result<usize, Error> {
         let message = "this cursor is of another log; list again, and go on from the list's cursor";
         return Err(Error::new(ErrorCode::CursorExpired, message));
     }
-    after.after.checked_sub(state.gone).and_then(|start| usize::try_from(start).ok()).ok_or_else(|| {
+    let start = after.after.checked_sub(state.gone).filter(|_| after.after >= state.floor);
+    start.and_then(|start| usize::try_from(start).ok()).ok_or_else(|| {
         let message = "this cursor is older than the log; list again, and go on from the list's cursor";
         Error::new(ErrorCode::CursorExpired, message)
     })

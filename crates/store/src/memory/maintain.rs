@@ -4,9 +4,9 @@ use fourfold_model::{Default as FieldDefault, Entity, EntityId, Field, Model, Ro
 use fourfold_op::{Error, ErrorCode};
 
 use super::MemoryStore;
-use super::prune::prune;
+use super::prune::{prune, redact};
 use super::state::State;
-use crate::store::{Later, Maintain, Migration, MigrationStep, Pruned, Retention, StoreError};
+use crate::store::{Later, Maintain, Migration, MigrationStep, Pruned, Redacted, Retention, StoreError};
 
 impl Maintain for MemoryStore {
     fn migration<'a>(&'a self, model: &'a SharedModel) -> Later<'a, Result<Migration, StoreError>> {
@@ -38,6 +38,14 @@ impl Maintain for MemoryStore {
             let mut state = self.shared.state.write();
             state.open().map_err(StoreError::Refused)?;
             Ok(prune(&mut state, keep))
+        })
+    }
+
+    fn redact<'a>(&'a self, model: &'a SharedModel, entity: EntityId, key: &'a Value) -> Later<'a, Result<Redacted, StoreError>> {
+        Box::pin(async move {
+            let mut state = self.shared.state.write();
+            state.open().map_err(StoreError::Refused)?;
+            Ok(redact(&mut state, model.entity(entity).number, key))
         })
     }
 }

@@ -1,8 +1,11 @@
-//! Pruning: the oldest commits leave the log, and the numbers of deleted rows leave with them.
+//! Pruning: the oldest commits leave the log, and the numbers of deleted rows leave with them. Redaction: payloads leave alone.
+
+use bytes::Bytes;
+use fourfold_model::Value;
 
 use super::log::payload;
 use super::state::{Key, LogRecord, State, now_us};
-use crate::store::{Pruned, Retention};
+use crate::store::{Pruned, Redacted, Retention};
 
 /// What an event takes beside its payload, in bytes.
 const EVENT_BYTES: u64 = 64;
@@ -30,7 +33,24 @@ pub(super) fn prune(state: &mut State, keep: &Retention) -> Pruned {
         state.gone += count;
         events += count;
     }
-    Pruned { events, floor: state.gone, bytes, more }
+    state.floor = state.floor.max(state.gone);
+    Pruned { events, floor: state.floor, bytes, more }
+}
+
+/// Blanks the payloads of a row's events.
+pub(super) fn redact(state: &mut State, number: u32, key: &Value) -> Redacted {
+    let is_of_row = |record: &&mut LogRecord| record.entity == number && record.event.key == *key;
+    let (mut events, mut last) = (0, state.floor);
+    for record in state.log.iter_mut().filter(is_of_row) {
+        let event = &mut record.event;
+        let payloads = [&mut event.changed, &mut event.after].into_iter().flatten().filter(|payload| !payload.is_empty());
+        if payloads.map(|payload| *payload = Bytes::new()).count() > 0 {
+            events += 1;
+            last = last.max(event.position.0.get());
+        }
+    }
+    state.floor = last;
+    Redacted { events, floor: state.floor }
 }
 
 /// The tombstone that a deletion left goes with its event, and the entity's floor rises to it; the event's size.

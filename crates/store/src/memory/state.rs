@@ -21,6 +21,8 @@ pub(super) struct State {
     pub log: VecDeque<LogRecord>,
     /// Events that were pruned: those up to this position.
     pub gone: u64,
+    /// Cursors below this are too old.
+    pub floor: u64,
     pub sides: BTreeMap<(Space, Vec<u8>), Kept>,
     pub closed: bool,
 }
