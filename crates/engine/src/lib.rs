@@ -19,6 +19,6 @@ mod prepared;
 pub use channel::{Channel, ChannelEnd, ChannelSubscription, Told};
 pub use engine::Engine;
 pub use execute::{Executed, Timing};
-pub use feed::{Closing, Delivery, EncodingKey, End, FeedFigures, Initial, Subscription};
+pub use feed::{Closing, Delivery, EncodingKey, End, FeedFigures, Initial, Rights, Subscription};
 pub use ingest::IngestRow;
 pub use prepared::Prepared;
