@@ -43,12 +43,14 @@ pub struct Signal {
 }
 
 /// A subscriber that tells of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Present {
     /// Who.
     pub client: Client,
     /// The channel's presence fields, in their order.
     pub info: Row,
+    /// Which of its subscriptions says so: another one may have taken its place when it ends.
+    pub subscription: u128,
 }
 
 /// What is said in a channel.
@@ -65,8 +67,8 @@ pub enum Said {
     Signal(Arc<Signal>),
     /// A subscriber is there, still or anew.
     Present(Arc<Present>),
-    /// A subscriber is there no longer: its connection's id.
-    Absent(Arc<str>),
+    /// A subscriber is there no longer, unless by another subscription.
+    Absent(Arc<Present>),
 }
 
 /// Carries what is said.

@@ -106,9 +106,9 @@ impl Hall {
                 let put = self.in_room(topic, |inner| inner.put(&present, &self.limits));
                 put.unwrap_or(Ok(())).map(|()| None)
             }
-            Said::Absent(client) => {
+            Said::Absent(present) => {
                 self.in_room(topic, |inner| {
-                    let left = inner.presence.remove(&client);
+                    let left = inner.presence.remove(&present);
                     inner.tell_left(left);
                 });
                 Ok(None)
@@ -245,13 +245,13 @@ impl Room {
             let message = format!("{} subscribers are in it (limit `channel_subscribers_max`)", limits.channel_subscribers_max);
             return Err(Error::new(ErrorCode::Overloaded, message));
         }
-        let after = after.filter(|after| after.epoch == self.epoch);
+        let after = after.filter(|after| after.epoch.0.is_empty() || after.epoch == self.epoch);
         let missed = after.and_then(|after| inner.history.after(after.after));
         inner.last += 1;
         let (number, mailbox) = (inner.last, Arc::new(mailbox));
         inner.mailboxes.insert(number, mailbox.clone());
         let cursor = match (&missed, after) {
-            (Some(_), Some(after)) => after.clone(),
+            (Some(_), Some(after)) => Cursor { epoch: self.epoch.clone(), ..after.clone() },
             _ => self.cursor(&inner),
         };
         Ok(Entered { room: self.clone(), number, mailbox, cursor, missed })

@@ -28,7 +28,7 @@ pub use subscription::{ChannelEnd, ChannelSubscription, Told};
 use std::sync::Arc;
 
 use fourfold_model::{ChannelId, FieldId, SharedModel, Value};
-use fourfold_op::{Context, Cursor, Error, ErrorCode, Limits, Start};
+use fourfold_op::{Context, Cursor, Error, ErrorCode, Limits};
 use fourfold_plan::admit;
 use tokio::time::Instant;
 
@@ -61,7 +61,7 @@ pub struct Channel<'e> {
 pub struct Join {
     /// The connection's id, of which there is only one.
     pub client: Arc<str>,
-    /// After what place; `None`: from now on.
+    /// After what place; `None`: from now on. An empty epoch stands for the present one.
     pub after: Option<Cursor>,
     /// What it tells of itself, by presence field; `None`: nothing, and it is not among those present.
     pub presence: Option<Vec<(FieldId, Value)>>,
@@ -193,7 +193,7 @@ impl Channel<'_> {
     fn present(&self, client: &Client, given: &[(FieldId, Value)]) -> Result<Arc<Present>, Error> {
         self.declares_presence()?;
         let info = admit::presence(&self.engine.model, self.topic.channel, given, &self.engine.limits)?;
-        Ok(Arc::new(Present { client: client.clone(), info }))
+        Ok(Arc::new(Present { client: client.clone(), info, subscription: uuid::Uuid::new_v4().as_u128() }))
     }
 
     /// Whether the caller may take part, now.
@@ -213,10 +213,5 @@ impl Channel<'_> {
     fn client(&self, id: &Arc<str>) -> Client {
         let principal = &self.context.principal;
         Client { id: id.clone(), issuer: principal.issuer.clone(), user: principal.subject.clone() }
-    }
-
-    /// From where a stream's watch begins.
-    fn start(join: &Join) -> Start {
-        join.after.clone().map_or(Start::Now, Start::After)
     }
 }

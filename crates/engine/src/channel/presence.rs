@@ -40,7 +40,7 @@ impl Presence {
         let until = Instant::now() + TTL;
         if let Some(entry) = self.0.get_mut(&present.client.id) {
             entry.until = until;
-            let is_new = entry.present != *present;
+            let is_new = entry.present.info != present.info || entry.present.client != present.client;
             entry.present = present.clone();
             return Ok(is_new);
         }
@@ -51,15 +51,19 @@ impl Presence {
         Ok(true)
     }
 
-    pub fn remove(&mut self, client: &str) -> Option<Arc<Present>> {
-        self.0.remove(client).map(|entry| entry.present)
+    /// Takes an entry out, where it is still of this subscription.
+    pub fn remove(&mut self, present: &Present) -> Option<Arc<Present>> {
+        let entry = self.0.get(&present.client.id)?;
+        if entry.present.subscription != present.subscription {
+            return None;
+        }
+        self.0.remove(&present.client.id).map(|entry| entry.present)
     }
 
     /// Takes out those that were not refreshed.
     pub fn take_ended(&mut self) -> Vec<Arc<Present>> {
         let now = Instant::now();
-        let ended: Vec<Arc<str>> = self.0.iter().filter(|(_, entry)| entry.until <= now).map(|(id, _)| id.clone()).collect();
-        ended.iter().filter_map(|id| self.remove(id)).collect()
+        self.0.extract_if(|_, entry| entry.until <= now).map(|(_, entry)| entry.present).collect()
     }
 
     /// Everyone, by connection.

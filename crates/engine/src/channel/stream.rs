@@ -11,8 +11,8 @@ use super::bus::Publication;
 use super::{Channel, Join, Told};
 use crate::feed::{Delivery, End, Feed, Subscription, expires_at};
 
-/// How many positions of the log one step of a look back goes over.
-const LOOK_BACK: u64 = 1_024;
+/// How many positions of the log one step of a look goes over: what they hold is in memory together.
+const STEP: u64 = 64;
 
 /// A page of what a channel was told.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +43,7 @@ pub(super) struct Stream {
     plan: WatchPlan,
     expires: Option<Instant>,
     events_max: u64,
+    bytes_max: usize,
     watch: Subscription,
     /// What fell between two watches, and is not told yet.
     missed: VecDeque<Delivery>,
@@ -77,16 +78,33 @@ impl Stream {
         if through.saturating_sub(from.after) > self.events_max {
             return Err(End::Reset(from));
         }
-        let Ok(missed) = self.feed.replay(&plan, &from, through).await else { return Err(End::Reset(from)) };
-        (self.watch, self.missed, self.cursor) = (watch, missed.into(), from);
+        let Some(missed) = self.between(&plan, &from, through).await else { return Err(End::Reset(from)) };
+        (self.watch, self.missed, self.cursor) = (watch, missed, from);
         Ok(())
+    }
+
+    /// `None` where it cannot be read, or is more than may be held.
+    async fn between(&self, plan: &WatchPlan, from: &Cursor, through: u64) -> Option<VecDeque<Delivery>> {
+        let (mut missed, mut bytes, mut at) = (VecDeque::new(), 0, from.after);
+        while at < through {
+            let after = Cursor { after: at, ..from.clone() };
+            at = through.min(at + STEP);
+            let (told, more) = self.feed.replay(plan, &after, at).await.ok()?;
+            missed.extend(told);
+            bytes += more;
+            if bytes > self.bytes_max {
+                return None;
+            }
+        }
+        Some(missed)
     }
 }
 
 impl Channel<'_> {
     /// What was told before: of a stream as the log has it and as the caller may see it now, else as `@history` keeps it.
     ///
-    /// One look goes over at most `channel_history_events_max` events of the log, so that a page of a quiet stream can hold less than there is.
+    /// One look goes over at most `channel_history_events_max` events of the log, and ends early at `page_bytes_max`, so that a page of a stream can
+    /// hold less than there is.
     ///
     /// # Errors
     /// `permission_denied` where the join rule does not hold; `cursor_expired` for a place to which the log no longer goes back.
@@ -103,7 +121,12 @@ impl Channel<'_> {
 
     /// The stream's rows, and whether they go on from where it was asked to.
     pub(super) async fn begin_stream(&self, join: &Join) -> Result<(Option<Stream>, Option<bool>), Error> {
-        let Some(watch) = self.watch(Channel::start(join), join.expires_at_us) else { return Ok((None, None)) };
+        let start = match join.after.clone() {
+            None => Start::Now,
+            Some(after) if after.epoch.0.is_empty() => Start::After(Cursor { epoch: self.engine.store.head(None).await.epoch, ..after }),
+            Some(after) => Start::After(after),
+        };
+        let Some(watch) = self.watch(start, join.expires_at_us) else { return Ok((None, None)) };
         let values = std::slice::from_ref(&self.topic.parameter);
         let (begun, recovered) = match self.engine.watch(self.context, &watch, values).await {
             Ok(begun) => (begun, join.after.as_ref().map(|_| true)),
@@ -118,6 +141,7 @@ impl Channel<'_> {
             plan: self.engine.prepare_watch(&watch)?.bind(self.context, values)?,
             expires: expires_at(join.expires_at_us)?,
             events_max: self.engine.limits.channel_history_events_max,
+            bytes_max: self.engine.limits.page_bytes_max,
             cursor: begun.cursor().clone(),
             watch: begun,
             missed: VecDeque::new(),
@@ -150,10 +174,12 @@ impl Channel<'_> {
 
     async fn forward(&self, plan: &WatchPlan, head: &Cursor, since: u64, limit: usize) -> Result<Vec<Delivery>, Error> {
         let last = head.after.min(since.saturating_add(self.engine.limits.channel_history_events_max));
-        let (mut told, mut at) = (Vec::new(), since);
-        while at < last && told.len() < limit {
-            let through = last.min(at + LOOK_BACK);
-            told.extend(self.replayed(plan, head, at, through).await?);
+        let (mut told, mut at, mut bytes) = (Vec::new(), since, 0);
+        while at < last && told.len() < limit && bytes < self.engine.limits.page_bytes_max {
+            let through = last.min(at + STEP);
+            let (more, size) = self.replayed(plan, head, at, through).await?;
+            told.extend(more);
+            bytes += size;
             at = through;
         }
         told.truncate(limit);
@@ -169,17 +195,19 @@ impl Channel<'_> {
     ) -> Result<Vec<Delivery>, Error> {
         let mut at = before.map_or(head.after, |before| head.after.min(before.saturating_sub(1)));
         let first = floor.max(at.saturating_sub(self.engine.limits.channel_history_events_max));
-        let mut told = Vec::new();
-        while at > first && told.len() < limit {
-            let from = first.max(at.saturating_sub(LOOK_BACK));
-            told.extend(self.replayed(plan, head, from, at).await?.into_iter().rev());
+        let (mut told, mut bytes) = (Vec::new(), 0);
+        while at > first && told.len() < limit && bytes < self.engine.limits.page_bytes_max {
+            let from = first.max(at.saturating_sub(STEP));
+            let (more, size) = self.replayed(plan, head, from, at).await?;
+            told.extend(more.into_iter().rev());
+            bytes += size;
             at = from;
         }
         told.truncate(limit);
         Ok(told)
     }
 
-    async fn replayed(&self, plan: &WatchPlan, head: &Cursor, after: u64, through: u64) -> Result<Vec<Delivery>, Error> {
+    async fn replayed(&self, plan: &WatchPlan, head: &Cursor, after: u64, through: u64) -> Result<(Vec<Delivery>, usize), Error> {
         let after = Cursor { after, ..head.clone() };
         self.engine.feed.replay(plan, &after, through).await
     }

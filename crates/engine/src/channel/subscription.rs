@@ -153,7 +153,7 @@ impl Seat {
     fn leave_presence(&mut self) {
         if let Some((present, _)) = self.present.take() {
             // It says nothing new where it cannot be said: the entry ends by itself.
-            let _ = self.bus.say(&self.topic, Said::Absent(present.client.id.clone()));
+            let _ = self.bus.say(&self.topic, Said::Absent(present));
         }
     }
 }

@@ -41,10 +41,11 @@ impl Feed {
         }
     }
 
-    /// What the events after a position, and up to another, are to a plan: each event by itself, by the memberships that the plan holds.
-    pub(crate) async fn replay(&self, plan: &WatchPlan, after: &Cursor, through: u64) -> Result<Vec<Delivery>, Error> {
+    /// What the events after a position, and up to another, are to a plan: each event by itself, by the memberships that the plan holds. Also how
+    /// many bytes they take, roughly.
+    pub(crate) async fn replay(&self, plan: &WatchPlan, after: &Cursor, through: u64) -> Result<(Vec<Delivery>, usize), Error> {
         let of = Entities::Some(vec![plan.entity()]);
-        let (mut told, mut after) = (Vec::new(), after.clone());
+        let (mut told, mut bytes, mut after) = (Vec::new(), 0, after.clone());
         while after.after < through {
             let tail = self.store.events(&after, &of, READ).await.map_err(|StoreError::Refused(error)| error)?;
             let events = tail.events.into_iter().filter(|event| event.position.0.get() <= through);
@@ -53,8 +54,11 @@ impl Feed {
                 let verdict = plan.judge(&event, &mut images);
                 let logged = Logged::new(event);
                 // Made now: what is shown is taken from its images.
-                if logged.images(&self.model).is_some() {
-                    told.extend(Item::of(&Shared::new(logged), verdict).map(|item| Delivery::of(item, &tail.through.epoch)));
+                if logged.images(&self.model).is_some()
+                    && let Some(item) = Item::of(&Shared::new(logged), verdict)
+                {
+                    bytes += item.bytes();
+                    told.push(Delivery::of(item, &tail.through.epoch));
                 }
             }
             if tail.through.after <= after.after {
@@ -62,6 +66,6 @@ impl Feed {
             }
             after = tail.through;
         }
-        Ok(told)
+        Ok((told, bytes))
     }
 }

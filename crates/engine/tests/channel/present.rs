@@ -33,6 +33,19 @@ async fn who_tells_of_itself_is_present_until_it_leaves() {
 }
 
 #[tokio::test]
+async fn another_subscription_of_a_connection_takes_the_place_of_the_first() {
+    let world = World::with_rooms().await;
+    let mut hers = world.chat(&user(1), &present("a", "phone")).await;
+    let first = world.chat(&user(2), &present("b", "desk")).await;
+    let second = world.chat(&user(2), &present("b", "desk")).await;
+    drop(first);
+    assert_eq!(names(&world).await, ["a phone", "b desk"]);
+    let third = world.chat(&user(2), &present("b", "sofa")).await;
+    drop((second, third));
+    assert_eq!(told(&world, &mut hers, 4).await, ["joined a phone", "joined b desk", "joined b sofa", "left b"]);
+}
+
+#[tokio::test]
 async fn notices_are_for_those_who_want_them() {
     let world = World::with_rooms().await;
     let mut quiet = world.chat(&user(1), &Join { notices: false, ..present("a", "phone") }).await;
