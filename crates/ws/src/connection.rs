@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
+use crate::channels::Channels;
 use crate::codec::{Codec, Malformed, Out};
 use crate::message::{Answer, Command, ConnectRequest, Kind, Nothing, RpcRequest, RpcResult};
 use crate::peer::{Peer, Refused};
@@ -56,8 +57,9 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(stream: S, codec: Cod
         .max_frame_size(Some(limits.websocket_message_bytes_max));
     let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
     let opened = Instant::now();
+    let (watches, channels) = (Watches::default(), Channels::default());
     let mut connection =
-        Connection { socket, codec, peer, watches: Watches::default(), next_ping: opened + PING, pong_until: None, opened, ending: None };
+        Connection { socket, codec, peer, watches, channels, next_ping: opened + PING, pong_until: None, opened, ending: None };
     if let Err(Some(end)) = connection.serve().await {
         connection.close(end).await;
     }
@@ -68,6 +70,8 @@ pub(crate) struct Connection<S> {
     pub(crate) codec: Codec,
     pub(crate) peer: Peer,
     pub(crate) watches: Watches,
+    /// Those that the model declares.
+    pub(crate) channels: Channels,
     next_ping: Instant,
     /// A ping that is not answered must be by then.
     pong_until: Option<Instant>,
@@ -85,6 +89,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             tokio::select! {
                 message = self.socket.next() => self.message(message).await?,
                 Some(told) = self.watches.next() => self.push(told).await?,
+                Some(said) = self.channels.next() => self.push_said(said).await?,
                 closing = &mut closed => self.leave(closing).await?,
                 () = sleep_until(wake) => self.woken().await?,
             }
@@ -182,30 +187,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Answers a command of a client that has connected.
     async fn asked(&mut self, id: u32, kind: Kind, out: &mut Out) -> Result<(), Ended> {
-        let later = match kind {
+        match kind {
             Kind::Rpc(request) => return self.call(id, &request, out).await,
             Kind::Refresh(request) => return self.refresh(id, &request.token, out).await,
-            Kind::Subscribe(request) => {
-                self.subscribe(id, &request, out).await;
-                return Ok(());
+            Kind::Subscribe(request) => self.subscribe(id, &request, out).await,
+            Kind::Unsubscribe(request) => self.unsubscribe(id, &request.channel, out),
+            Kind::Ping(_) => out.answer(id, Answer::Ping(Nothing {})),
+            kind @ (Kind::Publish(_) | Kind::Presence(_) | Kind::PresenceStats(_) | Kind::History(_)) => {
+                self.on_channel(id, kind, out).await
             }
-            Kind::Unsubscribe(request) => {
-                self.unsubscribe(id, &request.channel, out);
-                return Ok(());
-            }
-            Kind::Ping(_) => {
-                out.answer(id, Answer::Ping(Nothing {}));
-                return Ok(());
-            }
-            Kind::Publish(_) => "publish",
-            Kind::Presence(_) => "presence",
-            Kind::PresenceStats(_) => "presence_stats",
-            Kind::History(_) => "history",
-            Kind::SubRefresh(_) => "sub_refresh",
+            Kind::SubRefresh(_) => out.error(id, &Error::new(ErrorCode::Unimplemented, "`sub_refresh` is not served yet")),
             // A one-way message: nothing takes one.
-            Kind::Connect(_) | Kind::Send(_) => return Ok(()),
-        };
-        out.error(id, &Error::new(ErrorCode::Unimplemented, format!("`{later}` is not served yet")));
+            Kind::Connect(_) | Kind::Send(_) => {}
+        }
         Ok(())
     }
 
@@ -240,6 +234,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Some(told) = self.watches.next(), if self.ending.is_none() => {
                     self.send(out).await?;
                     self.push(told).await?;
+                }
+                Some(said) = self.channels.next(), if self.ending.is_none() => {
+                    self.send(out).await?;
+                    self.push_said(said).await?;
                 }
             }
         };

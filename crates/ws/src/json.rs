@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::codec::Malformed;
-use crate::message::{Answer, Command, Kind, Publication, Push, Pushed, Reply, SubscribeResult};
+use crate::message::{Answer, ClientInfo, Command, Kind, Publication, Push, Pushed, Reply, SubscribeResult};
 
 /// Reads one command.
 pub(crate) fn command(line: &str, depth_max: usize) -> Result<Command, Malformed> {
@@ -83,6 +83,21 @@ fn write_answer(reply: &mut Object<'_>, answer: &Answer) {
         }),
         Answer::Subscribe(result) => reply.object("subscribe", |object| write_subscribed(object, result)),
         Answer::Unsubscribe(_) => reply.object("unsubscribe", |_| {}),
+        Answer::Publish(_) => reply.object("publish", |_| {}),
+        Answer::Presence(result) => reply.object("presence", |object| {
+            object.object("presence", |present| {
+                result.presence.iter().for_each(|(client, info)| present.object(client, |object| write_info(object, info)));
+            });
+        }),
+        Answer::PresenceStats(result) => reply.object("presence_stats", |object| {
+            object.number("num_clients", u64::from(result.num_clients));
+            object.number("num_users", u64::from(result.num_users));
+        }),
+        Answer::History(result) => reply.object("history", |object| {
+            object.array("publications", &result.publications, write_publication);
+            object.text("epoch", &result.epoch);
+            object.number("offset", result.offset);
+        }),
         Answer::Ping(_) => reply.object("ping", |_| {}),
         Answer::Rpc(result) => reply.object("rpc", |object| object.data("data", &result.data)),
         Answer::Refresh(result) => reply.object("refresh", |object| {
@@ -121,6 +136,8 @@ fn write_push(object: &mut Object<'_>, push: &Push) {
     object.text("channel", &push.channel);
     match &push.pushed {
         Some(Pushed::Publication(publication)) => object.object("pub", |object| write_publication(object, publication)),
+        Some(Pushed::Join(coming)) => object.object("join", |object| write_who(object, coming.info.as_ref())),
+        Some(Pushed::Leave(coming)) => object.object("leave", |object| write_who(object, coming.info.as_ref())),
         Some(Pushed::Unsubscribe(unsubscribe)) => object.object("unsubscribe", |object| {
             object.number("code", u64::from(unsubscribe.code));
             object.text("reason", &unsubscribe.reason);
@@ -130,8 +147,25 @@ fn write_push(object: &mut Object<'_>, push: &Push) {
 }
 
 fn write_publication(object: &mut Object<'_>, publication: &Publication) {
-    object.number("offset", publication.offset);
+    if publication.offset != 0 {
+        object.number("offset", publication.offset);
+    }
     object.data("data", &publication.data);
+    write_who(object, publication.info.as_ref());
+}
+
+fn write_who(object: &mut Object<'_>, info: Option<&ClientInfo>) {
+    if let Some(info) = info {
+        object.object("info", |object| write_info(object, info));
+    }
+}
+
+fn write_info(object: &mut Object<'_>, info: &ClientInfo) {
+    object.text("user", &info.user);
+    object.text("client", &info.client);
+    if !info.chan_info.is_empty() {
+        object.data("chan_info", &info.chan_info);
+    }
 }
 
 /// An object while it is written.
@@ -225,8 +259,8 @@ mod tests {
             (r#"{"id":1,"refresh":{"token":"a","x":[1]}}"#, r#"1 Some(Refresh(RefreshRequest { token: "a" }))"#),
             (r#"{"id":1,"rpc":{"method":"a.get"}}"#, r#"1 Some(Rpc(RpcRequest { data: b"", method: "a.get" }))"#),
             (r#"{"id":1,"rpc":{"data":{"a": 1}}}"#, r#"1 Some(Rpc(RpcRequest { data: b"{\"a\": 1}", method: "" }))"#),
-            (r#"{"id":2,"unsubscribe":{"channel":"a"}}"#, r#"2 Some(Unsubscribe(UnsubscribeRequest { channel: "a" }))"#),
-            (r#"{"id":2,"publish":{"channel":"a"}}"#, "2 Some(Publish(Nothing))"),
+            (r#"{"id":2,"unsubscribe":{"channel":"a"}}"#, r#"2 Some(Unsubscribe(ChannelRequest { channel: "a" }))"#),
+            (r#"{"id":2,"publish":{"channel":"a"}}"#, r#"2 Some(Publish(PublishRequest { channel: "a", data: b"" }))"#),
             (r#"{"send":{"data":1}}"#, "0 Some(Send(Nothing))"),
             (r#"{"id":2,"subscribe":{"channel":5}}"#, "malformed"),
             (r#"{"id":2,"subscribe":{"channel":"a","offset":-1}}"#, "malformed"),

@@ -25,15 +25,15 @@ pub(crate) enum Kind {
     #[prost(message, tag = "5")]
     Subscribe(SubscribeRequest),
     #[prost(message, tag = "6")]
-    Unsubscribe(UnsubscribeRequest),
+    Unsubscribe(ChannelRequest),
     #[prost(message, tag = "7")]
-    Publish(Nothing),
+    Publish(PublishRequest),
     #[prost(message, tag = "8")]
-    Presence(Nothing),
+    Presence(ChannelRequest),
     #[prost(message, tag = "9")]
-    PresenceStats(Nothing),
+    PresenceStats(ChannelRequest),
     #[prost(message, tag = "10")]
-    History(Nothing),
+    History(HistoryRequest),
     #[prost(message, tag = "11")]
     Ping(Nothing),
     #[prost(message, tag = "12")]
@@ -82,6 +82,9 @@ pub(crate) struct SubscribeRequest {
     #[prost(bytes = "bytes", tag = "8")]
     #[serde(deserialize_with = "raw")]
     pub(crate) data: Bytes,
+    /// Whether it wants to be told who comes and goes.
+    #[prost(bool, tag = "11")]
+    pub(crate) join_leave: bool,
     /// A filter by tags.
     #[prost(message, optional, tag = "13")]
     pub(crate) tf: Option<Nothing>,
@@ -94,7 +97,41 @@ pub(crate) struct SubscribeRequest {
 
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(default)]
-pub(crate) struct UnsubscribeRequest {
+pub(crate) struct PublishRequest {
+    #[prost(string, tag = "1")]
+    pub(crate) channel: String,
+    #[prost(bytes = "bytes", tag = "2")]
+    #[serde(deserialize_with = "raw")]
+    pub(crate) data: Bytes,
+}
+
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct HistoryRequest {
+    #[prost(string, tag = "1")]
+    pub(crate) channel: String,
+    /// 0: only where the channel is; negative: as many as there may be.
+    #[prost(int32, tag = "7")]
+    pub(crate) limit: i32,
+    #[prost(message, optional, tag = "8")]
+    pub(crate) since: Option<StreamPosition>,
+    #[prost(bool, tag = "9")]
+    pub(crate) reverse: bool,
+}
+
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct StreamPosition {
+    #[prost(uint64, tag = "1")]
+    pub(crate) offset: u64,
+    #[prost(string, tag = "2")]
+    pub(crate) epoch: String,
+}
+
+/// A command that names a channel, and no more.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct ChannelRequest {
     #[prost(string, tag = "1")]
     pub(crate) channel: String,
 }
@@ -114,7 +151,7 @@ pub(crate) struct RpcRequest {
 pub(crate) struct Reply {
     #[prost(uint32, tag = "1")]
     pub(crate) id: u32,
-    #[prost(oneof = "Answer", tags = "2, 4, 5, 6, 7, 12, 13, 14")]
+    #[prost(oneof = "Answer", tags = "2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
     pub(crate) answer: Option<Answer>,
 }
 
@@ -130,6 +167,14 @@ pub(crate) enum Answer {
     Subscribe(SubscribeResult),
     #[prost(message, tag = "7")]
     Unsubscribe(Nothing),
+    #[prost(message, tag = "8")]
+    Publish(Nothing),
+    #[prost(message, tag = "9")]
+    Presence(PresenceResult),
+    #[prost(message, tag = "10")]
+    PresenceStats(PresenceStatsResult),
+    #[prost(message, tag = "11")]
+    History(HistoryResult),
     #[prost(message, tag = "12")]
     Ping(Nothing),
     #[prost(message, tag = "13")]
@@ -201,6 +246,31 @@ pub(crate) struct SubscribeResult {
     pub(crate) was_recovering: bool,
 }
 
+/// Who is present, by connection.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct PresenceResult {
+    #[prost(btree_map = "string, message", tag = "1")]
+    pub(crate) presence: BTreeMap<String, ClientInfo>,
+}
+
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub(crate) struct PresenceStatsResult {
+    #[prost(uint32, tag = "1")]
+    pub(crate) num_clients: u32,
+    #[prost(uint32, tag = "2")]
+    pub(crate) num_users: u32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct HistoryResult {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) publications: Vec<Publication>,
+    #[prost(string, tag = "2")]
+    pub(crate) epoch: String,
+    #[prost(uint64, tag = "3")]
+    pub(crate) offset: u64,
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct RpcResult {
     #[prost(bytes = "bytes", tag = "1")]
@@ -211,7 +281,7 @@ pub(crate) struct RpcResult {
 pub(crate) struct Push {
     #[prost(string, tag = "2")]
     pub(crate) channel: String,
-    #[prost(oneof = "Pushed", tags = "4, 7")]
+    #[prost(oneof = "Pushed", tags = "4, 5, 6, 7")]
     pub(crate) pushed: Option<Pushed>,
 }
 
@@ -219,14 +289,40 @@ pub(crate) struct Push {
 pub(crate) enum Pushed {
     #[prost(message, tag = "4")]
     Publication(Publication),
+    #[prost(message, tag = "5")]
+    Join(Coming),
+    #[prost(message, tag = "6")]
+    Leave(Coming),
     #[prost(message, tag = "7")]
     Unsubscribe(Unsubscribe),
 }
 
+/// Who comes or goes.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Coming {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) info: Option<ClientInfo>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ClientInfo {
+    #[prost(string, tag = "1")]
+    pub(crate) user: String,
+    #[prost(string, tag = "2")]
+    pub(crate) client: String,
+    /// What it tells of itself in this channel.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(crate) chan_info: Bytes,
+}
+
+/// Without an offset it is a signal: told, and gone.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Publication {
     #[prost(bytes = "bytes", tag = "4")]
     pub(crate) data: Bytes,
+    /// Who published it, where that is no row.
+    #[prost(message, optional, tag = "5")]
+    pub(crate) info: Option<ClientInfo>,
     #[prost(uint64, tag = "6")]
     pub(crate) offset: u64,
 }

@@ -20,6 +20,8 @@ pub(crate) struct Peer {
     pub(crate) engine: Arc<Engine>,
     authenticate: Arc<dyn Authenticate>,
     context: Context,
+    /// By what others know this connection: its own, whatever the client says of its request.
+    client: Arc<str>,
     bearer: Option<String>,
     call_within: Duration,
     /// Whom its token names, once it has connected.
@@ -38,7 +40,8 @@ impl Peer {
     pub(crate) fn new(engine: Arc<Engine>, authenticate: Arc<dyn Authenticate>, context: Context, bearer: Option<String>) -> Peer {
         let until = context.deadline.0.map(|at| at.saturating_duration_since(std::time::Instant::now()));
         let call_within = until.filter(|left| !left.is_zero()).unwrap_or(CALL_WITHIN);
-        Peer { engine, authenticate, context, bearer, call_within, authenticated: None }
+        let client = uuid::Uuid::new_v4().to_string().into();
+        Peer { engine, authenticate, context, client, bearer, call_within, authenticated: None }
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -61,7 +64,7 @@ impl Peer {
         let authenticated = self.admit(token)?;
         let (expires, ttl) = ttl(&authenticated);
         self.authenticated = Some(authenticated);
-        let (client, ping) = (self.client(), u32::try_from(PING.as_secs()).unwrap_or(u32::MAX));
+        let (client, ping) = (self.client.to_string(), u32::try_from(PING.as_secs()).unwrap_or(u32::MAX));
         Ok(ConnectResult { client, version: VERSION.to_owned(), expires, ttl, ping, pong: true, ..ConnectResult::default() })
     }
 
@@ -77,7 +80,7 @@ impl Peer {
         }
         let (expires, ttl) = ttl(&authenticated);
         self.authenticated = Some(authenticated);
-        Ok(RefreshResult { client: self.client(), version: VERSION.to_owned(), expires, ttl })
+        Ok(RefreshResult { client: self.client.to_string(), version: VERSION.to_owned(), expires, ttl })
     }
 
     /// Whom a token names. An expired one is told, so that the client fetches another; a wrong one ends the connection.
@@ -88,9 +91,9 @@ impl Peer {
         })
     }
 
-    /// By what it is known to itself.
-    fn client(&self) -> String {
-        self.context.request.0.to_string()
+    /// The connection's id.
+    pub(crate) fn client(&self) -> &Arc<str> {
+        &self.client
     }
 
     /// The call of a command.

@@ -29,12 +29,17 @@ pub(crate) fn publication(engine: &Engine, asked: &Asked, delivery: &Delivery) -
     if delivery.change == WatchChange::Bookmark && !asked.bookmarks {
         return None;
     }
-    let data = delivery.encoded(&asked.form.encoding, || {
+    let data = change(engine, &asked.form, delivery);
+    Some(Publication { data, info: None, offset: delivery.cursor.after })
+}
+
+/// A change, encoded once for all who see the same.
+pub(crate) fn change(engine: &Engine, form: &Form, delivery: &Delivery) -> Bytes {
+    delivery.encoded(&form.encoding, || {
         let mut change = Vec::with_capacity(512);
-        write_change(&mut change, engine.model(), &asked.form, delivery);
+        write_change(&mut change, engine.model(), form, delivery);
         change.into()
-    });
-    Some(Publication { data, offset: delivery.cursor.after })
+    })
 }
 
 /// `{"change":"changed","key":…,"revision":…,"at":…,"item":{…}}` (`SPEC` §6).

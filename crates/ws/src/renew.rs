@@ -41,6 +41,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.end_channel(channel, why, out);
             }
         }
+        for channel in self.channels.names() {
+            if let Err(why) = self.rejoin(id, &channel).await {
+                self.end_joined(channel, why, out);
+            }
+        }
     }
 
     async fn renew_channel(&mut self, id: u32, channel: &Arc<str>, same: bool) -> Result<(), Unsubscribed> {
@@ -62,6 +67,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let mut out = Out::new(self.codec);
             for channel in self.watches.channels() {
                 self.end_channel(channel, RESET, &mut out);
+            }
+            for channel in self.channels.names() {
+                self.end_joined(channel, RESET, &mut out);
             }
             self.send(&mut out).await?;
         }

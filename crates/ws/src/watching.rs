@@ -7,6 +7,7 @@ use fourfold_engine::{Delivery, End as WatchEnd};
 use fourfold_op::{Error, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::channel_named::Named;
 use crate::codec::Out;
 use crate::connection::{Connection, Ended, FRAME_BYTES, SLOW};
 use crate::message::{Answer, ErrorReply, Nothing, Pushed, SubscribeRequest, SubscribeResult, Unsubscribe};
@@ -16,7 +17,7 @@ use crate::watches::Told;
 
 /// Why a channel ends while its connection goes on, in the protocol's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Unsubscribed(u32, &'static str);
+pub(crate) struct Unsubscribed(pub(crate) u32, pub(crate) &'static str);
 
 pub(crate) const REVOKED: Unsubscribed = Unsubscribed(2100, "access revoked");
 pub(crate) const RESUME: Unsubscribed = Unsubscribed(2500, "resume");
@@ -25,7 +26,7 @@ pub(crate) const RESET: Unsubscribed = Unsubscribed(2600, "reset");
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Begins to watch; the reply is appended before anything of the channel is pushed.
     pub(crate) async fn subscribe(&mut self, id: u32, request: &SubscribeRequest, out: &mut Out) {
-        if self.watches.has(&request.channel) {
+        if self.watches.has(&request.channel) || self.channels.has(&request.channel) {
             let message = format!("already_exists: {} is subscribed to", json::quoted(&request.channel));
             return out.answer(id, Answer::Error(ErrorReply { code: 105, message, temporary: false }));
         }
@@ -40,9 +41,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(crate) async fn begin(&mut self, id: u32, request: &SubscribeRequest, room: &mut usize) -> Result<SubscribeResult, Error> {
         let engine = self.peer.engine.clone();
         let limits = engine.limits();
-        if self.watches.len() >= limits.websocket_subscriptions_max {
+        if self.watches.len() + self.channels.len() >= limits.websocket_subscriptions_max {
             let max = limits.websocket_subscriptions_max;
             return Err(Error::limit("websocket_subscriptions_max", max, "subscriptions of a connection"));
+        }
+        if let Some(named) = Named::parse(&request.channel, engine.model())? {
+            return self.join(id, request, named).await;
         }
         let asked = request.asked(engine.model(), limits)?;
         let Started { mut subscription, recovered } = self.peer.start(id, request, &asked, &self.watches.resets, room).await?;
@@ -72,6 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Ends a channel; one that is not watched has ended already.
     pub(crate) fn unsubscribe(&mut self, id: u32, channel: &str, out: &mut Out) {
         self.watches.remove(channel);
+        self.channels.remove(channel);
         out.answer(id, Answer::Unsubscribe(Nothing {}));
     }
 

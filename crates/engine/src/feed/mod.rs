@@ -14,6 +14,7 @@
 
 mod delivery;
 mod encoding;
+mod follow;
 mod group;
 mod index;
 mod logged;
@@ -26,8 +27,9 @@ mod tail;
 
 pub use delivery::{Delivery, End};
 pub use encoding::EncodingKey;
+pub(crate) use seat::closed;
 pub use start::Initial;
-pub(crate) use start::WatchKey;
+pub(crate) use start::{WatchKey, expires_at};
 pub use subscription::{Rights, Subscription};
 
 use std::collections::HashMap;
@@ -138,6 +140,10 @@ impl Feed {
             judged_total: self.judged.load(Ordering::Relaxed),
             tailers_total: self.tailers.load(Ordering::Relaxed),
         }
+    }
+
+    pub(crate) fn model(&self) -> &SharedModel {
+        &self.model
     }
 
     fn note_judged(&self, count: u64) {

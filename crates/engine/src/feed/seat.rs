@@ -57,7 +57,7 @@ impl Feed {
     }
 }
 
-fn closed(closing: Closing) -> Error {
+pub(crate) fn closed(closing: Closing) -> Error {
     let message = match closing {
         Closing::Drain => "the server is ending; watch again at another",
         Closing::Replaced => "the model is being replaced; try again",

@@ -63,11 +63,10 @@ pub fn auth(model: &SharedModel, config: &Config, dev: Option<&DevKey>) -> Resul
 /// What the model or the settings ask for and this version does not serve.
 pub fn unserved(model: &Model, config: &Config) -> Vec<String> {
     let actions = model.actions.iter().map(|action| format!("action `{}`", action.name));
-    let channels = model.channels.iter().map(|channel| format!("channel `{}`", channel.name));
     let handlers =
         model.entities.iter().filter(|entity| !entity.before.is_empty()).map(|entity| format!("`@@before` of `{}`", entity.name));
     let settings = config.unserved.iter().map(|name| format!("setting `{name}`"));
-    actions.chain(channels).chain(handlers).chain(settings).collect()
+    actions.chain(handlers).chain(settings).collect()
 }
 
 fn refuse_open_address(config: &Config, auth: &Auth) -> Result<(), Failure> {

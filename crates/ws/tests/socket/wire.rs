@@ -31,7 +31,7 @@ const SCHEMA: &[(&str, Fields)] = &[
             (7, "publish", Message("PublishRequest")),
             (8, "presence", Message("PresenceRequest")),
             (9, "presence_stats", Message("PresenceRequest")),
-            (10, "history", Message("PresenceRequest")),
+            (10, "history", Message("HistoryRequest")),
             (11, "ping", Message("Empty")),
             (12, "send", Message("SendRequest")),
             (13, "rpc", Message("RPCRequest")),
@@ -48,6 +48,10 @@ const SCHEMA: &[(&str, Fields)] = &[
             (5, "connect", Message("ConnectResult")),
             (6, "subscribe", Message("SubscribeResult")),
             (7, "unsubscribe", Message("Empty")),
+            (8, "publish", Message("Empty")),
+            (9, "presence", Message("PresenceResult")),
+            (10, "presence_stats", Message("PresenceStatsResult")),
+            (11, "history", Message("HistoryResult")),
             (12, "ping", Message("Empty")),
             (13, "rpc", Message("RPCResult")),
             (14, "refresh", Message("RefreshResult")),
@@ -55,8 +59,24 @@ const SCHEMA: &[(&str, Fields)] = &[
     ),
     ("Empty", &[]),
     ("Error", &[(1, "code", Number), (2, "message", Text), (3, "temporary", Truth)]),
-    ("Push", &[(2, "channel", Text), (4, "pub", Message("Publication")), (7, "unsubscribe", Message("Unsubscribe"))]),
-    ("Publication", &[(4, "data", Data), (6, "offset", Number)]),
+    (
+        "Push",
+        &[
+            (2, "channel", Text),
+            (4, "pub", Message("Publication")),
+            (5, "join", Message("Join")),
+            (6, "leave", Message("Join")),
+            (7, "unsubscribe", Message("Unsubscribe")),
+        ],
+    ),
+    ("Publication", &[(4, "data", Data), (5, "info", Message("ClientInfo")), (6, "offset", Number)]),
+    ("Join", &[(1, "info", Message("ClientInfo"))]),
+    ("ClientInfo", &[(1, "user", Text), (2, "client", Text), (3, "conn_info", Data), (4, "chan_info", Data)]),
+    ("HistoryRequest", &[(1, "channel", Text), (7, "limit", Number), (8, "since", Message("StreamPosition")), (9, "reverse", Truth)]),
+    ("StreamPosition", &[(1, "offset", Number), (2, "epoch", Text)]),
+    ("HistoryResult", &[(1, "publications", List("Publication")), (2, "epoch", Text), (3, "offset", Number)]),
+    ("PresenceResult", &[(1, "presence", Named("ClientInfo"))]),
+    ("PresenceStatsResult", &[(1, "num_clients", Number), (2, "num_users", Number)]),
     ("Unsubscribe", &[(2, "code", Number), (3, "reason", Text)]),
     ("ConnectRequest", &[(1, "token", Text), (2, "data", Data), (3, "subs", Named("SubscribeRequest")), (4, "name", Text)]),
     (
@@ -83,6 +103,7 @@ const SCHEMA: &[(&str, Fields)] = &[
             (7, "offset", Number),
             (8, "data", Data),
             (9, "positioned", Truth),
+            (11, "join_leave", Truth),
             (13, "tf", Message("FilterNode")),
             (14, "flag", Number),
             (15, "type", Number),
@@ -122,7 +143,8 @@ pub fn encode(message: &str, json: &Json) -> Vec<u8> {
         match of {
             Number | Truth => {
                 varint(&mut out, u64::from(number << 3));
-                varint(&mut out, value.as_u64().unwrap_or_else(|| u64::from(value.as_bool().unwrap())));
+                let number = value.as_u64().or(value.as_i64().map(|number| number as u64));
+                varint(&mut out, number.unwrap_or_else(|| u64::from(value.as_bool().unwrap())));
             }
             Text => put(&mut out, *number, value.as_str().unwrap().as_bytes()),
             Data => put(&mut out, *number, value.to_string().as_bytes()),
