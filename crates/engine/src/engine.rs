@@ -9,6 +9,7 @@ use fourfold_store::Store;
 use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
+use crate::channel::Channels;
 use crate::feed::{Closing, Feed, WatchKey};
 use crate::idempotent::InFlight;
 use crate::observe::{self, Happened};
@@ -29,6 +30,7 @@ pub struct Engine {
     pub(crate) limits: Limits,
     pub(crate) in_flight: InFlight,
     pub(crate) feed: Arc<Feed>,
+    pub(crate) channels: Channels,
     prepared: Kept<Arc<Operation>, Prepared>,
     pub(crate) watches: Kept<WatchKey, PreparedWatch>,
     /// The reads of the rows with which watches begin: they have limits of their own.
@@ -39,6 +41,7 @@ impl Engine {
     /// An engine for a model (of this generation, counted by the store's migrations) over a store that is migrated to it.
     pub fn new(store: Arc<dyn Store>, model: SharedModel, generation: u32, limits: Limits) -> Arc<Engine> {
         let feed = Feed::new(store.clone(), model.clone(), generation, limits.clone());
+        let channels = Channels::new(&model, &limits);
         Arc::new(Engine {
             store,
             model,
@@ -46,6 +49,7 @@ impl Engine {
             limits,
             in_flight: InFlight::default(),
             feed,
+            channels,
             prepared: kept(PREPARED_MAX),
             watches: kept(WATCHES_PREPARED_MAX),
             initials: kept(WATCHES_PREPARED_MAX),
@@ -87,6 +91,7 @@ impl Drop for Engine {
     /// Who still watches is told that this engine's rules are no longer in force.
     fn drop(&mut self) {
         self.feed.close(Closing::Replaced);
+        self.channels.close(Closing::Replaced);
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! It knows no protocol and no concrete store. Every request takes the same way: an operation is prepared (or found prepared),
 //! bound to its caller and values, read or committed, and comes back as an [`Outcome`](fourfold_op::Outcome). Read [`execute`]
-//! first, then [`idempotent`](mod@idempotent) and [`ingest`](mod@ingest). Who watches is told of commits by the [`feed`].
+//! first, then [`idempotent`](mod@idempotent) and [`ingest`](mod@ingest). Who watches is told of commits by the [`feed`], who
+//! subscribes to a channel that the model declares by [`channel`].
 //!
-//! Channels and actions are later work: `channel/` and `action/` will stand beside these files.
+//! Actions are later work: `action/` will stand beside these files.
 
+pub mod channel;
 mod engine;
 pub mod execute;
 pub mod feed;
@@ -14,8 +16,9 @@ pub mod ingest;
 pub mod observe;
 mod prepared;
 
+pub use channel::{Channel, ChannelEnd, ChannelSubscription, Told};
 pub use engine::Engine;
 pub use execute::{Executed, Timing};
-pub use feed::{Closing, Delivery, EncodingKey, End, FeedFigures, Initial, Subscription};
+pub use feed::{Closing, Delivery, EncodingKey, End, FeedFigures, Initial, Rights, Subscription};
 pub use ingest::IngestRow;
 pub use prepared::Prepared;

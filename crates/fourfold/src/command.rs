@@ -1,13 +1,16 @@
 //! The commands.
 
+mod backup;
 mod check;
 mod config;
 mod contract;
 mod dev;
+mod events;
 mod fmt;
 mod import;
 mod init;
 mod migrate;
+mod restore;
 mod serve;
 mod token;
 
@@ -75,6 +78,31 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Read the log of events, or blank what it holds of a row
+    Events {
+        #[command(subcommand)]
+        what: events::What,
+    },
+    /// Copy the store into a file, also while it is served
+    Backup {
+        /// The file to write
+        file: PathBuf,
+        /// A model file, or a folder that holds one
+        #[arg(default_value = ".")]
+        path: PathBuf,
+        #[command(flatten)]
+        settings: SettingFlags,
+    },
+    /// Put a copy in the store's place, and keep what was there
+    Restore {
+        /// The copy
+        file: PathBuf,
+        /// A model file, or a folder that holds one
+        #[arg(default_value = ".")]
+        path: PathBuf,
+        #[command(flatten)]
+        settings: SettingFlags,
+    },
     /// Print a token
     Token {
         #[command(subcommand)]
@@ -109,6 +137,9 @@ impl Command {
             Command::Migrate { what } => migrate::run(&what),
             Command::Contract { kind, path } => contract::run(kind, &path),
             Command::Import { source, out } => import::run(&source, &out),
+            Command::Events { what } => events::run(&what),
+            Command::Backup { file, path, settings } => backup::run(&file, &path, &settings),
+            Command::Restore { file, path, settings } => restore::run(&file, &path, &settings),
             Command::Token { what } => token::run(&what),
             Command::Init { path } => init::run(&path),
             Command::Config { path, markdown, settings } => config::run(&path, markdown, &settings),

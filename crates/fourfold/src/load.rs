@@ -91,15 +91,25 @@ impl Opened {
 /// Opens the configured store in its folder; it is not migrated yet.
 pub fn open_store(config: &Config) -> Result<Opened, Failure> {
     data_folder(&config.data).map_err(Failure::store)?;
-    let file = match &config.store {
-        StoreUrl::Memory => return Ok(Opened { store: Arc::new(MemoryStore::new()), sqlite: None }),
-        StoreUrl::Sqlite(file) => file,
-    };
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    data_folder(folder).map_err(Failure::store)?;
-    let files = Files { database: file.clone(), ..Files::in_folder(folder) };
-    let store = SqliteStore::open(files).map_err(|error| told(fourfold_store::StoreError::Refused(error)))?;
+    if config.store == StoreUrl::Memory {
+        return Ok(Opened { store: Arc::new(MemoryStore::new()), sqlite: None });
+    }
+    let files = files(config)?;
+    data_folder(folder_of(&files.database)).map_err(Failure::store)?;
+    let store = SqliteStore::open(files).map_err(refused)?;
     Ok(Opened { store: Arc::clone(&store) as Arc<dyn Maintain>, sqlite: Some(store) })
+}
+
+/// The files of the configured store.
+pub fn files(config: &Config) -> Result<Files, Failure> {
+    match &config.store {
+        StoreUrl::Memory => Err(Failure::Use("a store in memory has no file; set `store.url` to `sqlite:FILE`, or leave it unset".into())),
+        StoreUrl::Sqlite(file) => Ok(Files { database: file.clone(), ..Files::in_folder(folder_of(file)) }),
+    }
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 /// Brings the store to the model; what would lose data is refused by name unless it is allowed.
@@ -120,6 +130,11 @@ pub async fn migrate(opened: &Opened, model: &SharedModel, allow_destructive: bo
 /// What a store says is wrong.
 pub fn told(error: fourfold_store::StoreError) -> Failure {
     let fourfold_store::StoreError::Refused(error) = error;
+    refused(error)
+}
+
+/// What a store says is wrong.
+pub fn refused(error: fourfold_op::Error) -> Failure {
     match &error.private.0 {
         Some(private) => Failure::Store(format!("{error} ({private})")),
         None => Failure::Store(error.to_string()),

@@ -29,6 +29,15 @@ pub(crate) fn class(entity: &Entity) -> RuleClass {
     }
 }
 
+/// The class of one rule about one row, by whatever root it names that row.
+pub(crate) fn class_of(rule: &Expr) -> RuleClass {
+    match beyond(rule) {
+        Beyond::Nothing => RuleClass::Local,
+        Beyond::Memberships(1) => RuleClass::Membership,
+        Beyond::Memberships(_) | Beyond::More => RuleClass::General,
+    }
+}
+
 /// What an expression looks at beyond the row and the caller.
 enum Beyond {
     Nothing,

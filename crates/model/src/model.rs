@@ -26,6 +26,9 @@ pub struct FieldId(pub u16);
 /// A relation's index in [`Entity::relations`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RelationId(pub u16);
+/// A channel's index in [`Model::channels`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChannelId(pub u16);
 /// A claim's index in [`Model::claims`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClaimId(pub u16);
@@ -475,9 +478,9 @@ pub struct Channel {
     pub doc: Option<String>,
     /// Its parameter.
     pub param: Param,
-    /// `@join`.
+    /// `@join`: who may take part; without it nobody may. Of class L or M, so that a right that is taken away ends what it gave.
     pub join: Option<Expr>,
-    /// `@publish`.
+    /// `@publish`: who may publish, beside the rules of the stream's entity. Without it nobody publishes where there is no stream.
     pub publish: Option<Expr>,
     /// `@history(limit, age)`: count, seconds.
     pub history: Option<(u32, u64)>,
@@ -527,6 +530,14 @@ impl Model {
     pub fn entity_by_number(&self, number: u32) -> Option<EntityId> {
         self.entity_ids().find(|(_, entity)| entity.number == number).map(|(id, _)| id)
     }
+    /// A channel. An id of this model always has one.
+    pub fn channel(&self, id: ChannelId) -> &Channel {
+        &self.channels[usize::from(id.0)]
+    }
+    /// The channel called `chat`.
+    pub fn channel_by_name(&self, name: &str) -> Option<ChannelId> {
+        self.channels.iter().position(|channel| channel.name == name).map(|index| ChannelId(index as u16))
+    }
     /// The claim called `roles`.
     pub fn claim_by_name(&self, name: &str) -> Option<ClaimId> {
         self.claims.iter().position(|claim| claim.name == name).map(|index| ClaimId(index as u16))
@@ -539,6 +550,27 @@ impl Model {
                 _ => None,
             })
         })
+    }
+}
+
+impl Channel {
+    /// The entity of whose rows there is a channel each; `None` where its parameter is a scalar.
+    pub fn param_entity(&self) -> Option<EntityId> {
+        match self.param.ty {
+            ParamType::Entity { entity, .. } => Some(entity),
+            ParamType::Value(_) => None,
+        }
+    }
+    /// The type of what names one of these channels: the entity's key, or the scalar itself.
+    pub fn param_base(&self, model: &Model) -> Base {
+        match self.param.ty {
+            ParamType::Entity { entity, .. } => model.entity(entity).key_type(),
+            ParamType::Value(ty) => ty.base,
+        }
+    }
+    /// The class of its join rule; without one it asks for nothing.
+    pub fn join_class(&self) -> RuleClass {
+        self.join.as_ref().map_or(RuleClass::Local, crate::classes::class_of)
     }
 }
 

@@ -63,10 +63,16 @@ pub struct Limits {
     pub graphql_root_fields_max: usize,
     /// Fragment visits of a GraphQL document, counted before validation.
     pub graphql_fragment_visits_max: usize,
+    /// Operations at once on one GraphQL WebSocket.
+    pub graphql_socket_operations_max: usize,
+    /// Milliseconds in which a GraphQL WebSocket's `connection_init` must come.
+    pub graphql_init_ms: u64,
     /// Bytes of a WebSocket message.
     pub websocket_message_bytes_max: usize,
     /// Bytes waiting to be written to one WebSocket.
     pub websocket_out_bytes_max: usize,
+    /// Subscriptions of one WebSocket.
+    pub websocket_subscriptions_max: usize,
     /// Bytes of a gRPC message, in and out.
     pub grpc_message_bytes_max: usize,
     /// Bytes of the newest events that are kept in memory for watches.
@@ -85,6 +91,24 @@ pub struct Limits {
     pub watch_membership_keys_max: u32,
     /// Milliseconds without a delivery after which a watch that asks for bookmarks gets one, if the log has moved.
     pub watch_bookmark_ms: u64,
+    /// Channels of which something is in memory: a subscriber, a publication, or who is present.
+    pub channels_max: usize,
+    /// Subscribers of one channel.
+    pub channel_subscribers_max: usize,
+    /// Subscribers of one channel that tell of themselves.
+    pub channel_presence_max: usize,
+    /// Bytes of what one subscriber tells of itself.
+    pub channel_presence_bytes_max: usize,
+    /// Bytes of the publications that one channel keeps; older ones go first.
+    pub channel_history_bytes_max: usize,
+    /// Bytes of the publications that all channels keep; one that would go beyond keeps none of its own.
+    pub channels_history_bytes_max: usize,
+    /// Publications in one answer of a channel's history; more are taken as this.
+    pub channel_history_items_max: usize,
+    /// Events of the log that one look into a stream's history goes over.
+    pub channel_history_events_max: u64,
+    /// Signals a second, of one subscriber.
+    pub channel_signals_per_second_max: u32,
 }
 
 impl Default for Limits {
@@ -120,8 +144,11 @@ impl Default for Limits {
             graphql_aliases_max: 30,
             graphql_root_fields_max: 50,
             graphql_fragment_visits_max: 2_000,
+            graphql_socket_operations_max: 100,
+            graphql_init_ms: 10_000,
             websocket_message_bytes_max: 512 << 10,
             websocket_out_bytes_max: 1 << 20,
+            websocket_subscriptions_max: 128,
             grpc_message_bytes_max: 4 << 20,
             feed_ring_bytes_max: 8 << 20,
             watches_max: 100_000,
@@ -131,6 +158,15 @@ impl Default for Limits {
             watch_initial_bytes_max: 8 << 20,
             watch_membership_keys_max: 10_000,
             watch_bookmark_ms: 15_000,
+            channels_max: 100_000,
+            channel_subscribers_max: 10_000,
+            channel_presence_max: 1_000,
+            channel_presence_bytes_max: 4 << 10,
+            channel_history_bytes_max: 1 << 20,
+            channels_history_bytes_max: 64 << 20,
+            channel_history_items_max: 1_000,
+            channel_history_events_max: 10_000,
+            channel_signals_per_second_max: 5,
         }
     }
 }

@@ -74,12 +74,19 @@ pub(crate) struct Frame {
     pub new: Level,
     /// The variables of enclosing quantifiers, outermost first.
     pub variables: Vec<(Level, Kind)>,
+    /// The row of a channel's parameter, where it is at hand; elsewhere the parameter is its key alone, the request's first value.
+    pub channel: Option<(Level, Kind)>,
 }
 
 impl Frame {
     /// A frame in which every root is the row of `entity` at `level`.
     pub fn of(entity: EntityId, level: Level, rights: Rights) -> Frame {
-        Frame { rights, row: (level, Kind::Entity(entity)), old: level, new: level, variables: Vec::new() }
+        Frame { rights, row: (level, Kind::Entity(entity)), old: level, new: level, variables: Vec::new(), channel: None }
+    }
+
+    /// A frame for a rule of a channel whose parameter is the row of `entity` at level 0.
+    pub fn of_channel(entity: EntityId) -> Frame {
+        Frame { channel: Some((0, Kind::Entity(entity))), ..Frame::of(entity, 0, Rights::Author) }
     }
 }
 
@@ -140,7 +147,11 @@ impl Compiler<'_> {
             ExprKind::Value(index) => Ok(self.request(*index, expr.ty)),
             ExprKind::Claim(claim) => Ok(Node::Bind(self.binds.bind(Source::Claim(*claim)), base_of(expr))),
             ExprKind::Now => Ok(Node::Bind(self.binds.bind(Source::Now), Base::DateTime)),
+            ExprKind::Field(path, KEY) if path.scope == Scope::Channel && path.hops.is_empty() && frame.channel.is_none() => {
+                Ok(self.request(0, expr.ty))
+            }
             ExprKind::Field(path, field) => self.field(path, *field, frame),
+            ExprKind::Argument(index) => Ok(self.request(u16::from(*index), expr.ty)),
             ExprKind::Not(a) => Ok(self.node(a, frame)?.negated()),
             ExprKind::Negate(a) => self.negate(a, frame),
             ExprKind::And(parts) => Ok(Node::all(self.nodes(parts, frame)?)),
@@ -165,7 +176,7 @@ impl Compiler<'_> {
             ExprKind::Call(function, arguments) => Ok(Node::Call(*function, self.nodes(arguments, frame)?)),
             ExprKind::Quantified(quantifier, over, body) => self.quantified(*quantifier, over, body, frame),
             ExprKind::List(_) => Err(Error::invalid("a list with fields in it stands only on the right side of `in`")),
-            ExprKind::Argument(_) | ExprKind::Fold(_) => Err(Error::internal("an expression that has no place in a statement")),
+            ExprKind::Fold(_) => Err(Error::internal("an expression that has no place in a statement")),
         }
     }
 
@@ -243,7 +254,8 @@ impl Compiler<'_> {
             Scope::Variable(n) => {
                 frame.variables.get(usize::from(n)).copied().ok_or_else(|| Error::internal("a variable without a quantifier"))
             }
-            Scope::Parameter(_) | Scope::Channel => Err(Error::internal("a parameter in a statement")),
+            Scope::Channel => frame.channel.ok_or_else(|| Error::internal("a channel's parameter where its row is not at hand")),
+            Scope::Parameter(_) => Err(Error::internal("a parameter in a statement")),
         }
     }
 

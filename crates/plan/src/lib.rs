@@ -4,6 +4,7 @@
 //! private, so nothing but this crate makes one, and a store takes nothing else. Pure: no I/O, no clock.
 //! Read [`read`] and [`write`](mod@write) first.
 
+pub mod admit;
 mod coerce;
 mod compile;
 mod draft;
@@ -20,6 +21,7 @@ pub mod watch;
 mod why;
 pub mod write;
 
+pub use admit::{Admission, Admitted};
 pub use eval::{Scan, Truth, eval};
 pub use node::{Level, Node, Set};
 pub use prepare::{Plan, Prepared, prepare};

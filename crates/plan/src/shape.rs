@@ -193,7 +193,7 @@ fn entity_write(model: &SharedModel, id: EntityId) -> Result<EntityWrite, Error>
 
 /// The frame in which bare names are the row at `level`, `old` the row before and `new` the row after.
 fn on(entity: EntityId, level: Level) -> Frame {
-    Frame { rights: Rights::Author, row: (level, Kind::Entity(entity)), old: OLD, new: NEW, variables: Vec::new() }
+    Frame { rights: Rights::Author, row: (level, Kind::Entity(entity)), old: OLD, new: NEW, variables: Vec::new(), channel: None }
 }
 
 fn rules(compiler: &mut Compiler<'_>, id: EntityId, verb: Verb) -> Result<Vec<WriteRule>, Error> {
@@ -296,7 +296,7 @@ fn owned_write(model: &SharedModel, id: OwnedId) -> Result<OwnedWrite, Error> {
     let owned = model.owned(id);
     let mut binds = Binds::default();
     let mut compiler = Compiler { model, binds: &mut binds, next: ELEMENT + 1 };
-    let frame = Frame { rights: Rights::Author, row: (NEW, Kind::Owned(id)), old: OLD, new: NEW, variables: Vec::new() };
+    let frame = Frame { rights: Rights::Author, row: (NEW, Kind::Owned(id)), old: OLD, new: NEW, variables: Vec::new(), channel: None };
     let fields = field_writes(&mut compiler, &owned.fields, &frame)?;
     let references = references(&mut compiler, &owned.relations)?;
     Ok(OwnedWrite { sources: binds.sources, fields, references })

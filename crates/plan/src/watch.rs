@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use fourfold_model::{Entity, EntityId, Expr, ExprKind, FieldId, RuleClass, SharedModel, Value, Verb};
+use fourfold_model::{Entity, EntityId, Expr, ExprKind, FieldId, KEY, RuleClass, SharedModel, Value, Verb};
 use fourfold_op::{Answered, Context, Error, ErrorCode, Event, Limits};
 
 use crate::coerce::coerce;
@@ -101,6 +101,26 @@ pub fn watch(model: &SharedModel, entity: EntityId, filter: Option<&Expr>, limit
     }
     let filter = Node::all(vec![rule, asked]);
     Ok(PreparedWatch { model: model.clone(), entity, filter, masks, membership, sources: binds.sources })
+}
+
+/// Prepares to follow whether a rule of a channel, of class L or M, holds for the row with a key: the first value that comes with the request.
+///
+/// # Errors
+/// `internal` for a rule of another class.
+pub(crate) fn follow(model: &SharedModel, entity: EntityId, rule: &Expr, limits: &Limits) -> Result<PreparedWatch, Error> {
+    let definition = model.entity(entity);
+    let mut binds = Binds::default();
+    let base = definition.key_type();
+    let key = Node::Bind(binds.bind(Source::Request { index: 0, base, list: false }), base);
+    let mut compiler = Compiler { model, binds: &mut binds, next: 1 };
+    let held = compiler.node(rule, &Frame::of_channel(entity))?;
+    let membership = Membership::of_rule(model, &mut compiler, (definition, rule), &key, limits.watch_membership_keys_max)?;
+    let held = membership.iter().fold(held, |held, membership| membership.test_in(held));
+    if !held.is_local() {
+        return Err(Error::internal("a join rule of another class than the model says"));
+    }
+    let filter = Node::all(vec![Node::equal(Node::Column(0, KEY), key), held]);
+    Ok(PreparedWatch { model: model.clone(), entity, filter, masks: Vec::new(), membership, sources: binds.sources })
 }
 
 /// Why an entity cannot be watched, naming the rule.
@@ -205,6 +225,11 @@ impl WatchPlan {
     /// The entity that is watched.
     pub fn entity(&self) -> EntityId {
         self.prepared.entity
+    }
+
+    /// Whether it shows no row, whatever the row holds: the caller alone decides so.
+    pub fn shows_nothing(&self) -> bool {
+        self.filter.is_false()
     }
 
     /// The entities whose events it must be shown: the one that is watched, and the one that tells memberships.

@@ -1,4 +1,4 @@
-//! What an operator sees: `/metrics`, on a listener of its own (`SPEC` §8).
+//! What an operator sees: `/metrics`, `/admin/log` and `/admin/feed`, on a listener of their own (`SPEC` §8).
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -19,6 +19,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::body::{Body, empty, full};
@@ -94,9 +95,9 @@ impl Metrics {
     }
 
     /// Notes the state of the server, before it is shown.
-    pub fn note(&self, connections: usize, log: &Head, feed: &FeedFigures) {
+    pub fn note(&self, Seen { connections, log, feed }: &Seen) {
         let put = |gauge: &Gauge<u64, AtomicU64>, value| gauge.inner().store(value, Ordering::Relaxed);
-        put(&self.connections, connections as u64);
+        put(&self.connections, *connections as u64);
         put(&self.log_head, log.position);
         put(&self.log_floor, log.floor);
         put(&self.watches, feed.watch_count as u64);
@@ -117,11 +118,39 @@ fn buckets() -> Histogram {
     Histogram::new([0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0])
 }
 
-/// Serves `/metrics` until `stop` is done; `refresh` is called before each answer.
-pub async fn serve<F, R>(listener: TcpListener, metrics: Arc<Metrics>, refresh: F, stop: impl Future<Output = ()>)
+/// The state of a server, when it was asked for.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Connections open now.
+    pub connections: usize,
+    /// The ends of the log.
+    pub log: Head,
+    /// What there is to see of the feed.
+    pub feed: FeedFigures,
+}
+
+impl Seen {
+    fn log_json(&self) -> String {
+        let Head { epoch, position, floor } = &self.log;
+        json!({"epoch": *epoch.0, "position": position, "floor": floor}).to_string()
+    }
+
+    fn feed_json(&self) -> String {
+        let FeedFigures { watch_count, feed_lag_positions, feed_ring_bytes, judged_total, tailers_total } = self.feed;
+        let dispatched = self.log.position.saturating_sub(feed_lag_positions);
+        json!({
+            "watch_count": watch_count, "dispatched_position": dispatched, "lag_positions": feed_lag_positions,
+            "ring_bytes": feed_ring_bytes, "judged_total": judged_total, "tailers_total": tailers_total,
+        })
+        .to_string()
+    }
+}
+
+/// Serves operators until `stop` is done; `look` is called before each answer.
+pub async fn serve<F, R>(listener: TcpListener, metrics: Arc<Metrics>, look: F, stop: impl Future<Output = ()>)
 where
     F: Fn() -> R + Clone + Send + 'static,
-    R: Future<Output = ()> + Send + 'static,
+    R: Future<Output = Seen> + Send + 'static,
 {
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -133,10 +162,10 @@ where
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             continue;
         };
-        let (metrics, refresh) = (Arc::clone(&metrics), refresh.clone());
+        let (metrics, look) = (Arc::clone(&metrics), look.clone());
         let service = service_fn(move |request| {
-            let (metrics, refresh) = (Arc::clone(&metrics), refresh.clone());
-            async move { Ok::<_, Infallible>(answer(&request, &metrics, refresh).await) }
+            let (metrics, look) = (Arc::clone(&metrics), look.clone());
+            async move { Ok::<_, Infallible>(answer(&request, &metrics, look).await) }
         });
         tokio::spawn(async move {
             let mut builder = hyper::server::conn::http1::Builder::new();
@@ -147,21 +176,31 @@ where
     }
 }
 
-async fn answer<R: Future<Output = ()>>(request: &Request<Incoming>, metrics: &Metrics, refresh: impl Fn() -> R) -> Response<Body> {
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+async fn answer<R: Future<Output = Seen>>(request: &Request<Incoming>, metrics: &Metrics, look: impl Fn() -> R) -> Response<Body> {
     let mut answer = Response::new(empty());
-    match (request.uri().path(), request.method()) {
-        ("/metrics", &Method::GET | &Method::HEAD) => {
-            refresh().await;
-            let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-            answer.headers_mut().insert(CONTENT_TYPE, kind);
-            *answer.body_mut() = full(metrics.text());
-        }
-        ("/metrics", _) => {
-            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-        }
-        _ => *answer.status_mut() = StatusCode::NOT_FOUND,
+    let path = request.uri().path();
+    if !matches!(path, "/metrics" | "/admin/log" | "/admin/feed") {
+        *answer.status_mut() = StatusCode::NOT_FOUND;
+        return answer;
     }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        return answer;
+    }
+    let seen = look().await;
+    let (kind, text) = match path {
+        "/admin/log" => ("application/json", seen.log_json()),
+        "/admin/feed" => ("application/json", seen.feed_json()),
+        _ => {
+            metrics.note(&seen);
+            (OPEN_METRICS, metrics.text())
+        }
+    };
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    *answer.body_mut() = full(text);
     answer
 }
 
@@ -176,7 +215,10 @@ mod tests {
         let metrics = Metrics::new();
         metrics.request(RequestLabels { api: "rest", operation: "get", code: "ok" }, 0.000_2);
         let log = Head { epoch: fourfold_op::Epoch("e".into()), position: 9, floor: 1 };
-        metrics.note(3, &log, &FeedFigures { watch_count: 4, feed_lag_positions: 5, ..FeedFigures::default() });
+        let feed = FeedFigures { watch_count: 4, feed_lag_positions: 5, ..FeedFigures::default() };
+        let seen = Seen { connections: 3, log, feed };
+        metrics.note(&seen);
+        assert_eq!(seen.log_json(), r#"{"epoch":"e","floor":1,"position":9}"#);
         let text = metrics.text();
         for line in [
             "fourfold_requests_total{api=\"rest\",operation=\"get\",code=\"ok\"} 1",
@@ -188,6 +230,40 @@ mod tests {
             "fourfold_feed_lag_positions 5",
         ] {
             assert!(text.contains(line), "{line} is not in {text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn operators_are_told_of_the_log_and_the_feed() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let look = || async {
+            let log = Head { epoch: fourfold_op::Epoch("k3f9".into()), position: 9, floor: 1 };
+            let feed = FeedFigures { watch_count: 2, feed_lag_positions: 4, feed_ring_bytes: 70, judged_total: 8, tailers_total: 1 };
+            Seen { connections: 3, log, feed }
+        };
+        tokio::spawn(serve(listener, Metrics::new(), look, std::future::pending()));
+        let ask = async |line: &str| {
+            use tokio::io::{AsyncReadExt, AsyncWriteExt};
+            let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            stream.write_all(format!("{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).await.unwrap();
+            let mut text = String::new();
+            stream.read_to_string(&mut text).await.unwrap();
+            text
+        };
+        for (line, status, body) in [
+            ("GET /admin/log", "200", r#"{"epoch":"k3f9","floor":1,"position":9}"#),
+            (
+                "GET /admin/feed",
+                "200",
+                r#"{"dispatched_position":5,"judged_total":8,"lag_positions":4,"ring_bytes":70,"tailers_total":1,"watch_count":2}"#,
+            ),
+            ("GET /metrics", "200", "# EOF\n"),
+            ("POST /admin/log", "405", ""),
+            ("GET /admin/none", "404", ""),
+        ] {
+            let answer = ask(line).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.ends_with(body), "{line}: {answer}");
         }
     }
 }

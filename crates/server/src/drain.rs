@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::admin::{self, Metrics};
+use crate::admin::{self, Metrics, Seen};
 use crate::config::Config;
 use crate::listen::Edge;
 use crate::log::Log;
@@ -56,7 +56,7 @@ impl Running {
         self.address
     }
 
-    /// Where `/metrics` is served.
+    /// Where operators are served: `/metrics`, `/admin/log`, `/admin/feed`.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin_address
     }
@@ -109,18 +109,18 @@ async fn start_admin(
 ) -> io::Result<SocketAddr> {
     let listener = bind(wanted).await?;
     let address = listener.local_addr()?;
-    let refresh = {
-        let (metrics, stack, edge) = (Arc::clone(&metrics), Arc::clone(stack), Arc::clone(edge));
+    let look = {
+        let (stack, edge) = (Arc::clone(stack), Arc::clone(edge));
         move || {
-            let (metrics, stack, connections) = (Arc::clone(&metrics), Arc::clone(&stack), edge.seats().count());
+            let (stack, connections) = (Arc::clone(&stack), edge.seats().count());
             async move {
                 let faces = stack.faces();
-                let head = faces.engine().store().head(None).await;
-                metrics.note(connections, &head, &faces.engine().feed_figures());
+                let log = faces.engine().store().head(None).await;
+                Seen { connections, log, feed: faces.engine().feed_figures() }
             }
         }
     };
-    tokio::spawn(admin::serve(listener, metrics, refresh, until(stopped)));
+    tokio::spawn(admin::serve(listener, metrics, look, until(stopped)));
     Ok(address)
 }
 

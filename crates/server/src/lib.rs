@@ -14,6 +14,7 @@ pub mod log;
 pub mod open;
 mod page;
 pub mod problem;
+pub mod retain;
 mod rewind;
 pub mod seats;
 pub mod stack;

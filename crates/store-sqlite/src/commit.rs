@@ -143,8 +143,11 @@ impl<'a> Committing<'a> {
             _ => None,
         };
         let revision_floor = match (head.key, &row) {
-            (Some(key), None) if self.texts.has_tombstones(self.connection, head.entity)? => self.tombstone(head.entity, key)?,
-            _ => 0,
+            (_, Some(_)) => 0,
+            (Some(key), None) if self.texts.has_tombstones(self.connection, head.entity)? => {
+                self.tombstone(head.entity, key)?.max(self.texts.revision_floor(self.connection, head.entity)?)
+            }
+            _ => self.texts.revision_floor(self.connection, head.entity)?,
         };
         let mut settled = self.settle(|answers, moment| plan.settle(step, Before { row: row.as_ref(), revision_floor }, answers, moment))?;
         let done = SettledStep {

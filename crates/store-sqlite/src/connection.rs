@@ -7,13 +7,14 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, params};
 
 use crate::functions;
 
-/// The tables beside the model's: the log, tombstones, counters, side records, and what the database knows of itself.
+/// The tables beside the model's: the log, tombstones, the floors of revisions, counters, side records, and what the database knows of itself.
 const SYSTEM: &str = "
 CREATE TABLE IF NOT EXISTS fourfold_meta (name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS fourfold_commit (position INTEGER PRIMARY KEY, count INTEGER NOT NULL, generation INTEGER NOT NULL,
   at INTEGER NOT NULL, by TEXT NOT NULL, events BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS fourfold_tombstone (entity INTEGER NOT NULL, key ANY NOT NULL, revision INTEGER NOT NULL,
   PRIMARY KEY (entity, key)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS fourfold_floor (entity INTEGER PRIMARY KEY, revision INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS fourfold_counter (entity INTEGER NOT NULL, field INTEGER NOT NULL, value INTEGER NOT NULL,
   PRIMARY KEY (entity, field)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS fourfold_side (space INTEGER NOT NULL, key BLOB NOT NULL, version INTEGER NOT NULL, bytes BLOB NOT NULL,
@@ -47,6 +48,25 @@ pub fn open_reader(path: &Path) -> Result<Connection> {
     connection.pragma_update(None, "cache_size", -8_192)?;
     prepare(&connection)?;
     Ok(connection)
+}
+
+/// Opens a file that another process may have open, and only reads it.
+pub fn open_beside(path: &Path) -> Result<Connection> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    prepare(&connection)?;
+    Ok(connection)
+}
+
+/// Opens a copy that nobody else knows of.
+pub fn open_copy(path: &Path) -> Result<Connection> {
+    let connection = Connection::open(path)?;
+    prepare(&connection)?;
+    Ok(connection)
+}
+
+/// A name for a log that no other has.
+pub fn new_epoch() -> String {
+    uuid::Uuid::new_v4().simple().to_string().chars().take(12).collect()
 }
 
 fn prepare(connection: &Connection) -> Result<()> {

@@ -26,6 +26,16 @@ impl From<rusqlite::Error> for Fail {
     }
 }
 
+impl Fail {
+    /// As an error, for work that nothing interrupts.
+    pub fn into_error(self) -> Error {
+        match self {
+            Fail::Interrupted => Error::internal("work that is never interrupted was"),
+            Fail::Error(error) => error,
+        }
+    }
+}
+
 /// An error for the caller, with SQLite's own words for the log.
 pub fn to_error(error: &rusqlite::Error) -> Error {
     match error.sqlite_error_code() {

@@ -2,6 +2,8 @@
 //!
 //! It knows plans and SQLite, and no protocol. Statements come from `fourfold_store::sql`. Read [`SqliteStore`], then `writer`, then `read`.
 
+mod backup;
+mod beside;
 mod commit;
 mod connection;
 mod error;
@@ -10,11 +12,16 @@ mod fault;
 mod functions;
 mod log;
 mod maintain;
+mod prune;
 mod read;
 mod readers;
+mod redact;
 mod state;
 mod value;
 mod writer;
+
+pub use backup::{Copy, Restored, backup, restore};
+pub use beside::LogBeside;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -35,8 +42,9 @@ use parking_lot::{Mutex, RwLock};
 use rusqlite::OptionalExtension;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
-use connection::{last_position, meta, open_writer, set_meta};
+use connection::{last_position, meta, new_epoch, open_writer, set_meta};
 use error::{Fail, to_error, unavailable};
+use prune::LogSize;
 use read::Reading;
 use readers::{Lent, Reader, Readers};
 use writer::{Message, Request, Writer, now_us};
@@ -89,6 +97,7 @@ pub(crate) struct Inner {
     pub(crate) fingerprint: AtomicU64,
     pub(crate) generation: AtomicU32,
     pub(crate) floor: AtomicU64,
+    pub(crate) size: Mutex<LogSize>,
     term: u64,
     /// Transactions committed by this process: a snapshot of an older count is stale.
     pub(crate) commits: AtomicU64,
@@ -133,6 +142,7 @@ impl SqliteStore {
             fingerprint: AtomicU64::new(opened.fingerprint),
             generation: AtomicU32::new(opened.generation),
             floor: AtomicU64::new(opened.floor),
+            size: Mutex::new(opened.size),
             term: opened.term,
             commits: AtomicU64::new(0),
             moved: watch::Sender::new(last),
@@ -179,6 +189,7 @@ struct Opened {
     generation: u32,
     term: u64,
     last_at: i64,
+    size: LogSize,
 }
 
 impl Opened {
@@ -191,7 +202,7 @@ impl Opened {
         let epoch = match known {
             Some(epoch) if !put_back(&epoch) => epoch,
             _ => {
-                let fresh: String = uuid::Uuid::new_v4().simple().to_string().chars().take(12).collect();
+                let fresh = new_epoch();
                 set_meta(connection, "epoch", &fresh)?;
                 fresh
             }
@@ -208,11 +219,12 @@ impl Opened {
             generation: meta(connection, "generation")?.unwrap_or(0),
             term: u64::try_from(term).unwrap_or(1),
             last_at: last_at.unwrap_or(0),
+            size: LogSize::noted(connection)?,
         })
     }
 }
 
-fn lock(path: &Path) -> Result<File, Error> {
+pub(crate) fn lock(path: &Path) -> Result<File, Error> {
     let unusable = |error: std::io::Error| unavailable(&format!("the lock file `{}` cannot be used", path.display())).with_private(error);
     let file = File::options().create(true).append(true).open(path).map_err(unusable)?;
     match file.try_lock() {
@@ -282,7 +294,7 @@ impl Inner {
     }
 
     /// A reader whose snapshot has every commit that was acknowledged before.
-    fn renewed<'a>(&'a self, lent: rusqlite::Result<Lent<'a>>) -> Result<Lent<'a>, Fail> {
+    pub(crate) fn renewed<'a>(&'a self, lent: rusqlite::Result<Lent<'a>>) -> Result<Lent<'a>, Fail> {
         let mut reader = lent?;
         reader.gate.until(None);
         reader.renew(self.commits.load(Ordering::Acquire))?;

@@ -34,6 +34,9 @@ impl Log<'_> {
         let (mut through, mut bytes, mut scanned) = (after.after, 0, 0);
         while let Some(row) = rows.next()? {
             let (last, count): (u64, u64) = (number(row, 0)?, number(row, 1)?);
+            if last.saturating_sub(count) > through {
+                return Err(too_old().into());
+            }
             let mut commit = self.commit(row, of, last, count)?;
             // A cursor may stand within a commit.
             commit.retain(|event| event.position.0.get() > after.after);
@@ -58,11 +61,7 @@ impl Log<'_> {
             let message = "this cursor is of another log; list again, and go on from the list's cursor";
             return Err(Error::new(ErrorCode::CursorExpired, message));
         }
-        if after.after < self.floor {
-            let message = "this cursor is older than the log; list again, and go on from the list's cursor";
-            return Err(Error::new(ErrorCode::CursorExpired, message));
-        }
-        Ok(())
+        if after.after < self.floor { Err(too_old()) } else { Ok(()) }
     }
 
     /// A commit's events, without those that are not wanted, or whose entity the model no longer has.
@@ -92,11 +91,15 @@ impl Log<'_> {
     }
 }
 
+fn too_old() -> Error {
+    Error::new(ErrorCode::CursorExpired, "this cursor is older than the log; list again, and go on from the list's cursor")
+}
+
 fn at_position(number: u64) -> Position {
     Position(NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN))
 }
 
-fn misformed() -> Error {
+pub fn misformed() -> Error {
     Error::internal("the log holds a commit of another form")
 }
 

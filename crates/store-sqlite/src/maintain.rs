@@ -1,10 +1,10 @@
 //! Migration, counting and bulk loading.
 
 use bytes::Bytes;
-use fourfold_model::{EntityId, Model, Row, SharedModel};
+use fourfold_model::{EntityId, Model, Row, SharedModel, Value};
 use fourfold_op::{Error, ErrorCode};
 use fourfold_store::sql::{Change, Schema, diff, quoted};
-use fourfold_store::{Later, Maintain, Migration, MigrationStep, StoreError};
+use fourfold_store::{Later, Maintain, Migration, MigrationStep, Pruned, Redacted, Retention, StoreError};
 use rusqlite::Connection;
 use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
@@ -13,6 +13,8 @@ use crate::SqliteStore;
 use crate::commit::{Texts, drop_owned, load_rows};
 use crate::connection::{meta, set_meta};
 use crate::error::{to_error, unavailable};
+use crate::prune::prune;
+use crate::redact::redact;
 use crate::writer::{Message, Writer};
 
 impl Maintain for SqliteStore {
@@ -41,6 +43,22 @@ impl Maintain for SqliteStore {
         let task = self.task(move |writer| rows_of(&writer.connection, &model.entity(entity).table));
         Box::pin(async move { task.await.map_err(StoreError::Refused) })
     }
+
+    fn prune<'a>(&'a self, keep: &'a Retention) -> Later<'a, Result<Pruned, StoreError>> {
+        let keep = *keep;
+        Box::pin(async move {
+            if keep.bytes_max.is_some() {
+                self.measure().await.map_err(StoreError::Refused)?;
+            }
+            self.task(move |writer| prune(writer, &keep)).await.map_err(StoreError::Refused)
+        })
+    }
+
+    fn redact<'a>(&'a self, model: &'a SharedModel, entity: EntityId, key: &'a Value) -> Later<'a, Result<Redacted, StoreError>> {
+        let (number, key) = (model.entity(entity).number, key.clone());
+        let task = self.task(move |writer| redact(writer, number, &key));
+        Box::pin(async move { task.await.map_err(StoreError::Refused) })
+    }
 }
 
 impl SqliteStore {
@@ -65,7 +83,7 @@ impl SqliteStore {
     }
 
     /// Runs work on the writer's thread, between transactions.
-    fn task<T: Send + 'static>(
+    pub(crate) fn task<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Writer) -> Result<T, Error> + Send + 'static,
     ) -> Later<'static, Result<T, Error>> {

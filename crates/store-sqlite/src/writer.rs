@@ -256,6 +256,13 @@ impl Writer {
         done
     }
 
+    /// Forgets above which revisions new rows begin.
+    pub fn forget_floors(&mut self) {
+        if let Some(texts) = &mut self.texts {
+            texts.forget_floors();
+        }
+    }
+
     /// Forgets the statements of the model before.
     pub fn forget_texts(&mut self) {
         self.texts = None;

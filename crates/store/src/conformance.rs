@@ -18,6 +18,7 @@ mod filters;
 pub mod fixture;
 mod log;
 mod pages;
+mod retention;
 mod rules;
 pub mod world;
 mod writes;
@@ -33,7 +34,13 @@ pub use world::World;
 /// When a case fails.
 pub async fn run(make: impl Fn() -> Later<'static, Arc<dyn Maintain>>) {
     let mut failed = Vec::new();
-    let cases = filters::cases().into_iter().chain(pages::cases()).chain(rules::cases()).chain(writes::cases()).chain(log::cases());
+    let cases = filters::cases()
+        .into_iter()
+        .chain(pages::cases())
+        .chain(rules::cases())
+        .chain(writes::cases())
+        .chain(log::cases())
+        .chain(retention::cases());
     for (name, case) in cases {
         let world = World::new(make().await).await;
         if let Err(panic) = tokio::spawn(case(world)).await {

@@ -8,6 +8,7 @@ mod groups;
 mod log;
 mod maintain;
 mod order;
+mod prune;
 mod read;
 mod state;
 
@@ -102,7 +103,7 @@ impl Store for MemoryStore {
                 Ok(position) => *position,
                 Err(_) => beyond.unwrap_or(0),
             };
-            Head { epoch: self.shared.epoch.clone(), position, floor: 0 }
+            Head { epoch: self.shared.epoch.clone(), position, floor: self.shared.state.read().floor }
         })
     }
 
@@ -126,7 +127,7 @@ impl Store for MemoryStore {
 
 impl Shared {
     fn cursor(&self, state: &State) -> Cursor {
-        Cursor { epoch: self.epoch.clone(), after: state.log.len() as u64, skip: None }
+        Cursor { epoch: self.epoch.clone(), after: state.position(), skip: None }
     }
 }
 

@@ -227,6 +227,50 @@ pub trait Maintain: Store {
     fn migrate<'a>(&'a self, model: &'a SharedModel, migration: Migration) -> Later<'a, Result<(), StoreError>>;
     /// How many rows an entity has.
     fn count<'a>(&'a self, model: &'a SharedModel, entity: EntityId) -> Later<'a, Result<u64, StoreError>>;
+    /// Takes one slice of the oldest commits out of the log, as far as they are not to be kept. The newest commit always stays.
+    ///
+    /// Cursors below the floor that this raises have expired. Where the event of a deletion goes, the number that it left for its key goes
+    /// too, and the entity's new rows begin above it: no key ever repeats a revision. Side records past their end go as well.
+    fn prune<'a>(&'a self, keep: &'a Retention) -> Later<'a, Result<Pruned, StoreError>>;
+    /// Blanks what the log holds of a row, so that nothing of it is left in the store's files: its events keep their positions, keys and
+    /// revisions, and have empty payloads. The row itself stays as it is.
+    ///
+    /// No reader is to see a blank payload, so cursors before the last of these events have expired. It takes the store for as long as it
+    /// runs, and must have it alone: who watches has seen the events.
+    fn redact<'a>(&'a self, model: &'a SharedModel, entity: EntityId, key: &'a Value) -> Later<'a, Result<Redacted, StoreError>>;
+}
+
+/// What a redaction came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Redacted {
+    /// Events that were blanked now.
+    pub events: u64,
+    /// Cursors below this are too old.
+    pub floor: u64,
+}
+
+/// What is kept of the log, and how much may go at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Commits before this moment go: microseconds since 1970, UTC; `None`: none goes for its age.
+    pub since: Option<i64>,
+    /// Bytes of the log beyond which the oldest commits go; `None`: none goes for its size.
+    pub bytes_max: Option<u64>,
+    /// Events of one slice; a commit goes whole, so one may be more.
+    pub slice_events_max: u64,
+}
+
+/// What a slice came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    /// Events that went.
+    pub events: u64,
+    /// Cursors below this are too old.
+    pub floor: u64,
+    /// Bytes of the log that is left (roughly); 0 where the size was not asked for.
+    pub bytes: u64,
+    /// Whether there may be more to go.
+    pub more: bool,
 }
 
 /// What stands between a store and a model.

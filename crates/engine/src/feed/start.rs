@@ -66,9 +66,15 @@ impl Engine {
         Ok(Subscription::new(seat, plan, start, initial, times))
     }
 
-    /// Ends every watch of this engine, and lets none begin any more.
+    /// Ends every watch and every subscription of this engine, and lets none begin any more.
     pub fn close_watches(&self, closing: Closing) {
         self.feed.close(closing);
+        self.channels.close(closing);
+    }
+
+    /// Resolves when the watches of this engine have been closed, with why: a connection that may begin one is to end.
+    pub async fn watches_closed(&self) -> Closing {
+        self.feed.closed().await
     }
 
     /// What there is to see of the feed.
@@ -77,17 +83,13 @@ impl Engine {
     }
 
     fn times(&self, watch: &Watch) -> Result<Times, Error> {
-        let expires = match watch.expires_at_us {
-            None => None,
-            // One beyond what a clock can hold never comes.
-            Some(at) => Instant::now().checked_add(left(at)?),
-        };
+        let expires = expires_at(watch.expires_at_us)?;
         let bookmark_every = watch.bookmarks.then(|| Duration::from_millis(self.limits.watch_bookmark_ms));
         Ok(Times { expires, bookmark_every })
     }
 
     /// Equal filters share one preparation, and so may be judged together.
-    fn prepare_watch(&self, watch: &Watch) -> Result<Arc<PreparedWatch>, Error> {
+    pub(crate) fn prepare_watch(&self, watch: &Watch) -> Result<Arc<PreparedWatch>, Error> {
         let key = (watch.entity, watch.filter.clone());
         if let Some(prepared) = self.watches.get(&key) {
             return Ok(prepared);
@@ -173,6 +175,15 @@ impl Engine {
             read.map_err(|StoreError::Refused(error)| error)?;
         }
         Ok(after.clone())
+    }
+}
+
+/// When a credential ends, by the clock that waits for it.
+pub(crate) fn expires_at(expires_at_us: Option<i64>) -> Result<Option<Instant>, Error> {
+    match expires_at_us {
+        None => Ok(None),
+        // One beyond what a clock can hold never comes.
+        Some(at) => Ok(Instant::now().checked_add(left(at)?)),
     }
 }
 

@@ -9,6 +9,7 @@ use fourfold_model::{Model, names};
 use fourfold_server::auth::DevKey;
 use fourfold_server::config::Config;
 use fourfold_server::drain::Running;
+use fourfold_server::retain::retain;
 use fourfold_server::stack::{Faces, Shown};
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
@@ -56,9 +57,11 @@ async fn dev(path: &Path, loaded: Loaded, config: &Config) -> Result<(), Failure
     let running = Running::start(config, session.faces(&loaded)?, true, session.key.bytes()).await.map_err(Failure::failed)?;
     session.greet(&loaded.model, &running);
     let ended = ended();
-    tokio::pin!(ended);
+    let retaining = retain(Arc::clone(&session.opened.store), config.events);
+    tokio::pin!(ended, retaining);
     loop {
         tokio::select! {
+            never = &mut retaining => match never {},
             result = &mut ended => { result?; break; }
             () = session.opened.failed() => return Err(Failure::Store("a commit failed and its outcome is not known; begin again to recover".into())),
             Some(()) = changes.recv() => session.reload(&running).await,

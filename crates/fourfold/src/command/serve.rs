@@ -9,6 +9,7 @@ use fourfold_model::{Model, SharedModel};
 use fourfold_server::auth::{Auth, DevKey};
 use fourfold_server::config::Config;
 use fourfold_server::drain::Running;
+use fourfold_server::retain::retain;
 use fourfold_server::stack::{Faces, Shown};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -47,6 +48,7 @@ async fn serve(model: &SharedModel, config: &Config, auth: Arc<Auth>) -> Result<
     tokio::select! {
         result = ended() => result?,
         () = opened.failed() => return Err(Failure::Store("a commit failed and its outcome is not known; begin again to recover".into())),
+        never = retain(Arc::clone(&opened.store), config.events) => match never {},
     }
     running.drain().await;
     Ok(())
@@ -61,11 +63,10 @@ pub fn auth(model: &SharedModel, config: &Config, dev: Option<&DevKey>) -> Resul
 /// What the model or the settings ask for and this version does not serve.
 pub fn unserved(model: &Model, config: &Config) -> Vec<String> {
     let actions = model.actions.iter().map(|action| format!("action `{}`", action.name));
-    let channels = model.channels.iter().map(|channel| format!("channel `{}`", channel.name));
     let handlers =
         model.entities.iter().filter(|entity| !entity.before.is_empty()).map(|entity| format!("`@@before` of `{}`", entity.name));
     let settings = config.unserved.iter().map(|name| format!("setting `{name}`"));
-    actions.chain(channels).chain(handlers).chain(settings).collect()
+    actions.chain(handlers).chain(settings).collect()
 }
 
 fn refuse_open_address(config: &Config, auth: &Auth) -> Result<(), Failure> {

@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod backup;
 mod binary;
 mod commands;
 mod dev;
+mod events;
 mod import;
 mod kill;
 mod migrate;
 mod odd;
+mod retention;
 mod serve;
 mod settings;

@@ -21,10 +21,6 @@ action greet(name: String): String
   @allow(true)
   @handler(\"greeter\")
 
-channel chat(room: Room) {
-  @join(true)
-  signal typing
-}
 ";
 
 fn locked(model: &str) -> Folder {
@@ -54,7 +50,7 @@ fn what_is_not_served_yet_is_said_by_name() {
     folder.write("fourfold.toml", "[[sink]]\nurl = \"http://127.0.0.1:1\"\n");
     for command in ["serve", "dev"] {
         let server = Server::start(&folder, &[command]);
-        for what in ["action `greet`", "channel `chat`", "setting `[sink]`"] {
+        for what in ["action `greet`", "setting `[sink]`"] {
             server.hears(&format!("not served yet: {what}"));
         }
         assert_eq!(server.get("/v1/rooms").status, 200);

@@ -5,7 +5,8 @@ use smol_str::SmolStr;
 use super::shapes::new_field;
 use super::{Declared, Resolver, args};
 use crate::ast::{Attr, ChannelItem, ChannelPartKind, Item, ItemKind, MemberItem, Node, NodeKind, Span, Word};
-use crate::expr::Expr;
+use crate::classes::class_of;
+use crate::expr::{Collection, Expr, ExprKind, Path, Scope};
 use crate::model::*;
 use crate::typing::{Place, RowKind};
 
@@ -26,6 +27,47 @@ impl Resolver<'_> {
             let Some(param) = self.channel_param(of) else { continue };
             let channel = self.channel(item, of, param);
             self.model.channels.push(channel);
+        }
+    }
+
+    /// What a channel's rules and stream must be so that they can be followed; known once the entities' own classes are.
+    pub(super) fn followed_channels(&mut self) {
+        for item in self.items() {
+            let ItemKind::Channel(of) = &item.kind else { continue };
+            let Some(id) = self.model.channel_by_name(&of.name.text) else { continue };
+            for part in &of.parts {
+                match &part.kind {
+                    ChannelPartKind::Attr(attr) if attr.name.text == "join" => self.followed_join(id, attr),
+                    ChannelPartKind::Stream(entity, node) => self.followed_stream(id, entity, node),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn followed_join(&mut self, id: ChannelId, attr: &Attr) {
+        if self.model.channel(id).join_class() == RuleClass::General {
+            let label = "expected fields of the parameter, claims, and at most one `exists` that pins the caller, as in `room.members.exists(m, \
+                         m.user.id == caller.id)`";
+            let help = "a right to join ends when the rule no longer holds, so the rule must be one that can be followed";
+            self.error_with_help(&attr.span, "a `@join` rule of class G", label, help);
+        }
+    }
+
+    fn followed_stream(&mut self, id: ChannelId, word: &Word, node: &Node) {
+        let Some((entity, expr)) = &self.model.channel(id).stream else { return };
+        let local = class_of(expr) == RuleClass::Local && !expr.any(&reads_parameter);
+        let entity = self.model.entity(*entity);
+        let watched = entity.watch && entity.class != RuleClass::General;
+        let name = entity.name.clone();
+        if !watched {
+            let help = "its read rules look at other rows than one membership of the caller, or it says `@@watch(false)`";
+            self.error_with_help(&word.span, format!("`{name}` cannot be watched"), "expected an entity that can", help);
+        }
+        if !local {
+            let label =
+                format!("expected fields of `{name}` itself, and the parameter by its key alone, as in `room.id == channel.room.id`");
+            self.error(&node.span, "`stream` looks beyond its row", label);
         }
     }
 
@@ -164,5 +206,15 @@ impl Resolver<'_> {
         };
         let micros = args::duration(age, attr, &mut self.diagnostics)?;
         Some((count, micros / 1_000_000))
+    }
+}
+
+/// Whether it reads more of the channel's parameter than the key by which it is named.
+fn reads_parameter(part: &Expr) -> bool {
+    let beyond_key = |path: &Path, key: bool| path.scope == Scope::Channel && !(key && path.hops.is_empty());
+    match &part.kind {
+        ExprKind::Field(path, field) => beyond_key(path, *field == KEY),
+        ExprKind::Quantified(_, Collection::Relation(path, _) | Collection::Owned(path, _), _) => beyond_key(path, false),
+        _ => false,
     }
 }

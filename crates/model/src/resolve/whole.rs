@@ -32,6 +32,7 @@ impl Resolver<'_> {
             self.contradictions(row);
             self.disclosures(row);
         }
+        self.followed_channels();
     }
 
     pub(super) fn member_span(&self, entity: &SmolStr, member: &str) -> Span {

@@ -36,18 +36,44 @@ impl Membership {
         if watched.class != RuleClass::Membership {
             return Ok(None);
         }
-        let Some((hops, relation, body)) = watched.rules_for(Verb::Read).find_map(|rule| find(&rule.expr)) else {
+        let Some(found) = watched.rules_for(Verb::Read).find_map(|rule| find(&rule.expr)) else {
             return Err(Error::internal("a rule of class M without an `exists`"));
         };
-        let (entity, link) = target(model, watched, hops, relation)?;
+        Membership::found(model, compiler, (watched, found), None, keys_max).map(Some)
+    }
+
+    /// The membership that one rule about the row with a key asks for; `None` where it asks for none. One in that very row is all that counts.
+    pub fn of_rule(
+        model: &SharedModel,
+        compiler: &mut Compiler<'_>,
+        (of, rule): (&Entity, &Expr),
+        key: &Node,
+        keys_max: u32,
+    ) -> Result<Option<Membership>, Error> {
+        let Some(found) = find(rule) else { return Ok(None) };
+        let key = found.0.is_empty().then_some(key);
+        Membership::found(model, compiler, (of, found), key, keys_max).map(Some)
+    }
+
+    fn found(
+        model: &SharedModel,
+        compiler: &mut Compiler<'_>,
+        (of, (hops, relation, body)): (&Entity, Found<'_>),
+        key: Option<&Node>,
+        keys_max: u32,
+    ) -> Result<Membership, Error> {
+        let (entity, link) = target(model, of, hops, relation)?;
         let frame = Frame { variables: vec![(0, Kind::Entity(entity))], ..Frame::of(entity, 0, Rights::Author) };
-        let filter = compiler.node(body, &frame)?;
+        let mut filter = compiler.node(body, &frame)?;
         if !filter.is_local() {
             return Err(Error::internal("a membership that looks beyond its row"));
         }
+        if let Some(key) = key {
+            filter = Node::all(vec![Node::equal(Node::Column(0, link), key.clone()), filter]);
+        }
         let limit = compiler.binds.bind(Source::PageSize { operand: None, default: keys_max });
         let shape = Arc::new(shape(model, entity, link, filter.clone(), limit));
-        Ok(Some(Membership { entity, link, filter, shape, limit, keys_max }))
+        Ok(Membership { entity, link, filter, shape, limit, keys_max })
     }
 
     /// The rule with the test in place of its `exists`: null where there is no key to test, as the rule itself says.
@@ -103,8 +129,11 @@ fn is_test_of(value: &Node, level: u8) -> bool {
     }
 }
 
-/// The `exists` over a relation in an expression: the hops to its row, the relation, and its body.
-fn find(expr: &Expr) -> Option<(&[RelationId], RelationId, &Expr)> {
+/// The hops to the row of an `exists`, its relation, and its body.
+type Found<'e> = (&'e [RelationId], RelationId, &'e Expr);
+
+/// The `exists` over a relation in an expression.
+fn find(expr: &Expr) -> Option<Found<'_>> {
     match &expr.kind {
         ExprKind::Quantified(Quantifier::Exists, Collection::Relation(path, relation), body) => Some((&path.hops, *relation, body)),
         _ => expr.parts().into_iter().find_map(find),

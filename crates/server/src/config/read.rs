@@ -8,7 +8,7 @@ use super::table::{Kind, SETTINGS, Setting};
 use super::{ConfigError, Source, Texts};
 
 /// Sections of later versions: they are known, and refused by name where they would matter.
-const LATER: &[&str] = &["sink", "source", "handler", "events"];
+const LATER: &[&str] = &["sink", "source", "handler"];
 /// Those of them that may stand several times.
 const SEVERAL: &[&str] = &["sink", "source", "handler"];
 const LATER_KEYS: &[&str] = &["auth.jwks_url", "server.trusted_proxies"];
@@ -200,6 +200,7 @@ fn is_valid(kind: Kind, text: &str) -> bool {
         Kind::Boolean => matches!(text, "true" | "false"),
         Kind::Number => text.parse::<u64>().is_ok_and(|number| u32::try_from(number).is_ok()),
         Kind::Duration => super::values::duration(text).is_some(),
+        Kind::Size => super::values::size(text).is_some(),
         Kind::OneOf(choices) => choices.contains(&text),
     }
 }
@@ -212,6 +213,7 @@ fn expected(kind: Kind) -> String {
         Kind::Boolean => "`true` or `false`".into(),
         Kind::Number => "a whole number up to 4294967295".into(),
         Kind::Duration => "a duration such as `10s`, `250ms` or `5m`".into(),
+        Kind::Size => "a size such as `512MiB` or `10GiB`".into(),
         Kind::List => "a list of texts".into(),
         Kind::OneOf(choices) => format!("one of {}", choices.iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(", ")),
     }

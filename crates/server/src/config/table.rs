@@ -13,8 +13,10 @@ pub enum Kind {
     Boolean,
     /// A whole number.
     Number,
-    /// `10s`, `250ms`, `5m`.
+    /// `10s`, `250ms`, `5m`, `7d`.
     Duration,
+    /// `512MiB`, `10GiB`.
+    Size,
     /// Texts; in the environment and in flags with commas between them.
     List,
     /// One of these.
@@ -74,6 +76,9 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "who may read contracts, reflection and introspection",
     ),
+    setting("events.retention_age", "7d", Kind::Duration, "", "events older than this leave the log; 0s: none for its age"),
+    setting("events.retention_size", "10GiB", Kind::Size, "", "how large the log may grow before its oldest events leave it; 0B: any size"),
+    setting("events.prune_slice_events_max", "5000", Kind::Number, "events", "events that leave the log in one transaction"),
     setting("log.format", "text", Kind::OneOf(&["text", "json", "off"]), "", "one line a request, for people or for machines"),
     setting("limits.connections_max", "10000", Kind::Number, "connections", "connections in all; 0: any number"),
     setting("limits.connections_per_address_max", "256", Kind::Number, "connections", "connections of one address; 0: any number"),
@@ -97,9 +102,26 @@ pub const SETTINGS: &[Setting] = &[
     setting("limits.graphql_depth_max", "8", Kind::Number, "levels", "fields within fields of a GraphQL document"),
     setting("limits.graphql_aliases_max", "30", Kind::Number, "aliases", "a GraphQL document"),
     setting("limits.graphql_root_fields_max", "50", Kind::Number, "fields", "root fields of a GraphQL operation"),
+    setting("limits.graphql_socket_operations_max", "100", Kind::Number, "operations", "operations at once on one GraphQL WebSocket"),
+    setting("limits.graphql_init_ms", "10000", Kind::Number, "ms", "how long a GraphQL WebSocket may take to send its `connection_init`"),
     setting("limits.websocket_message_bytes_max", "524288", Kind::Number, "bytes", "a WebSocket message"),
     setting("limits.websocket_out_bytes_max", "1048576", Kind::Number, "bytes", "bytes waiting to be written to one WebSocket"),
+    setting("limits.websocket_subscriptions_max", "128", Kind::Number, "subscriptions", "channels that one WebSocket is subscribed to"),
     setting("limits.grpc_message_bytes_max", "4194304", Kind::Number, "bytes", "a gRPC message, in and out"),
+    setting("limits.watches_max", "100000", Kind::Number, "watches", "watches at once, of all callers"),
+    setting("limits.watch_queue_deliveries_max", "1024", Kind::Number, "deliveries", "deliveries that wait for one watch's reader"),
+    setting("limits.watch_queue_bytes_max", "1048576", Kind::Number, "bytes", "bytes of the events that wait for one watch's reader"),
+    setting("limits.watch_initial_rows_max", "10000", Kind::Number, "rows", "rows with which a watch begins"),
+    setting("limits.watch_initial_bytes_max", "8388608", Kind::Number, "bytes", "the rows with which a watch begins"),
+    setting("limits.watch_membership_keys_max", "10000", Kind::Number, "keys", "memberships of a caller whose rights a watch follows"),
+    setting(
+        "limits.watch_bookmark_every",
+        "15s",
+        Kind::Duration,
+        "",
+        "how long a watch that asks for bookmarks may be silent while the log moves",
+    ),
+    setting("limits.feed_ring_bytes_max", "8388608", Kind::Number, "bytes", "the newest events that are kept in memory for watches"),
 ];
 
 /// The page of the documentation that lists all settings.

@@ -36,6 +36,25 @@ fn defaults_are_the_limits_of_the_code() {
 }
 
 #[test]
+fn what_is_kept_of_the_log_has_its_units() {
+    let events = |text: &str| {
+        let texts = read_text("events", text, &[], Vec::new()).unwrap();
+        Config::new(&texts).unwrap().events
+    };
+    let day = std::time::Duration::from_secs(86_400);
+    let default = events("");
+    assert_eq!((default.age, default.bytes, default.slice_events_max), (Some(7 * day), Some(10 << 30), 5_000));
+    let set = events("[events]\nretention_age = \"36h\"\nretention_size = \"512MiB\"\nprune_slice_events_max = 0");
+    assert_eq!((set.age, set.bytes, set.slice_events_max), (Some(day * 3 / 2), Some(512 << 20), 1));
+    let all = events("[events]\nretention_age = \"0s\"\nretention_size = \"0B\"");
+    assert_eq!((all.age, all.bytes), (None, None));
+    for wrong in ["10", "10GB", "GiB", "-1B", "99999999999TiB"] {
+        let errors = errors("sizes", &format!("[events]\nretention_size = \"{wrong}\""), &[]);
+        assert_eq!(errors, [format!("`events.retention_size` must be a size such as `512MiB` or `10GiB`, not `{wrong}` (fourfold.toml)")]);
+    }
+}
+
+#[test]
 fn every_wrong_setting_is_named_at_once() {
     let text = "stray = 1\n[server]\nlissen = \"x\"\nbehind_proxy = \"yes\"\n[log]\nformat = \"xml\"\n[limits]\nhead_timeout = \"10\"";
     let errors = errors("wrong", text, &[("FOURFOLD_SERVER_ORIGIN", "x")]);

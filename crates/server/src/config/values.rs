@@ -9,6 +9,7 @@ use super::Texts;
 use crate::auth::AuthSettings;
 use crate::body::BodyLimits;
 use crate::listen::EdgeLimits;
+use crate::retain::LogRetention;
 use crate::seats::SeatLimits;
 use crate::wire::HeadLimits;
 
@@ -49,6 +50,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// Limits of operations.
     pub limits: Limits,
+    /// How much of the log is kept.
+    pub events: LogRetention,
     /// What is configured and not served by this version, by name.
     pub unserved: Vec<String>,
 }
@@ -141,6 +144,11 @@ impl Config {
             },
             request_timeout: time(texts, "limits.request_timeout"),
             limits: limits(texts),
+            events: LogRetention {
+                age: Some(time(texts, "events.retention_age")).filter(|age| !age.is_zero()),
+                bytes: size(texts.text("events.retention_size").0).filter(|bytes| *bytes > 0),
+                slice_events_max: (number(texts, "events.prune_slice_events_max") as u64).max(1),
+            },
             unserved: texts.unserved.clone(),
         })
     }
@@ -190,9 +198,20 @@ fn limits(texts: &Texts) -> Limits {
         graphql_depth_max: of("limits.graphql_depth_max"),
         graphql_aliases_max: of("limits.graphql_aliases_max"),
         graphql_root_fields_max: of("limits.graphql_root_fields_max"),
+        graphql_socket_operations_max: of("limits.graphql_socket_operations_max"),
+        graphql_init_ms: of("limits.graphql_init_ms") as u64,
         websocket_message_bytes_max: of("limits.websocket_message_bytes_max"),
         websocket_out_bytes_max: of("limits.websocket_out_bytes_max"),
+        websocket_subscriptions_max: of("limits.websocket_subscriptions_max"),
         grpc_message_bytes_max: of("limits.grpc_message_bytes_max"),
+        feed_ring_bytes_max: of("limits.feed_ring_bytes_max"),
+        watches_max: of("limits.watches_max"),
+        watch_queue_deliveries_max: of("limits.watch_queue_deliveries_max"),
+        watch_queue_bytes_max: of("limits.watch_queue_bytes_max"),
+        watch_initial_rows_max: of("limits.watch_initial_rows_max") as u32,
+        watch_initial_bytes_max: of("limits.watch_initial_bytes_max"),
+        watch_membership_keys_max: of("limits.watch_membership_keys_max") as u32,
+        watch_bookmark_ms: u64::try_from(time(texts, "limits.watch_bookmark_every").as_millis()).unwrap_or(u64::MAX),
         ..Limits::default()
     }
 }
@@ -244,7 +263,22 @@ fn list(texts: &Texts, name: &str) -> Vec<String> {
     texts.text(name).0.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
-/// `10s`, `250ms`, `5m`, `1h`.
+/// `0B`, `512MiB`, `10GiB`.
+pub(super) fn size(text: &str) -> Option<u64> {
+    let at = text.find(|c: char| !c.is_ascii_digit())?;
+    let (digits, unit) = text.split_at(at);
+    let one: u64 = match unit {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        _ => return None,
+    };
+    one.checked_mul(digits.parse().ok()?)
+}
+
+/// `10s`, `250ms`, `5m`, `1h`, `7d`.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let at = text.find(|c: char| !c.is_ascii_digit())?;
     let (digits, unit) = text.split_at(at);
@@ -254,6 +288,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
         "s" => Duration::from_secs(1),
         "m" => Duration::from_secs(60),
         "h" => Duration::from_secs(3600),
+        "d" => Duration::from_secs(86_400),
         _ => return None,
     };
     one.checked_mul(count)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fourfold_model::{Default as FieldDefault, EntityId, FieldId, SharedModel};
 use fourfold_op::Error;
 use fourfold_store::sql::TableWrites;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::Done;
 
@@ -19,6 +19,8 @@ pub struct Texts {
     updates: HashMap<(EntityId, Vec<FieldId>), Arc<str>>,
     /// For each entity whether a row of it was ever deleted, once that was asked: only the writer deletes.
     tombstones: Vec<Option<bool>>,
+    /// For each entity the highest revision of a tombstone that was pruned, once that was asked: only the writer prunes.
+    floors: Vec<Option<u64>>,
 }
 
 impl Texts {
@@ -34,6 +36,7 @@ impl Texts {
             counted: model.entity_ids().map(|(id, _)| counted(id)).collect(),
             updates: HashMap::new(),
             tombstones: vec![None; model.entities.len()],
+            floors: vec![None; model.entities.len()],
         }
     }
 
@@ -50,6 +53,23 @@ impl Texts {
             *known = Some(connection.prepare_cached(text)?.query_row([number], |row| row.get(0))?);
         }
         Ok(*known != Some(false))
+    }
+
+    /// The revision above which new rows of this entity begin.
+    pub(super) fn revision_floor(&mut self, connection: &Connection, id: EntityId) -> Done<u64> {
+        let number = self.model.entity(id).number;
+        let Some(known) = self.floors.get_mut(usize::from(id.0)) else { return Ok(0) };
+        if let Some(floor) = known {
+            return Ok(*floor);
+        }
+        let text = "SELECT revision FROM fourfold_floor WHERE entity = ?1";
+        let floor: Option<i64> = connection.prepare_cached(text)?.query_row([number], |row| row.get(0)).optional()?;
+        Ok(*known.insert(floor.and_then(|floor| u64::try_from(floor).ok()).unwrap_or(0)))
+    }
+
+    /// Floors were raised.
+    pub fn forget_floors(&mut self) {
+        self.floors.fill(None);
     }
 
     pub(super) fn update(&mut self, id: EntityId, fields: &[FieldId]) -> Arc<str> {

@@ -7,7 +7,7 @@ use fourfold_op::{Change, Error, Event, Position};
 use fourfold_plan::{Before, Moment, Probe, Reference, Settled, Settling, WritePlan, eval};
 
 use super::read::{all, holds};
-use super::state::{Kept, Key, LogRecord, Rows, State, Undo, key_of, now_us};
+use super::state::{Kept, LogRecord, Rows, State, Undo, key_of, now_us};
 use crate::outcome::encode_outcome;
 use crate::store::{CommitError, Expect, Put, SettledStep, Side, SideRecord, Space};
 
@@ -16,7 +16,7 @@ type Steps = Vec<Result<SettledStep, Error>>;
 /// Commits a plan with its side records, or leaves the state as it was.
 pub(super) fn commit(state: &mut State, plan: &WritePlan, side: Vec<Side>) -> Result<Steps, CommitError> {
     state.serves(plan.model()).map_err(CommitError::Refused)?;
-    let now = now_us().max(state.log.last().map_or(0, |last| last.event.at));
+    let now = now_us().max(state.log.back().map_or(0, |last| last.event.at));
     // Before the steps: a request that is sent twice must meet its record, not the row that it made.
     expect(state, &side, now).map_err(CommitError::Conflict)?;
     let moment = Moment { now, random: random() };
@@ -65,8 +65,7 @@ impl Committing<'_> {
         let head = self.plan.head(step);
         let number = self.plan.model().entity(head.entity).number;
         let row = head.key.as_ref().and_then(|key| self.state.row(self.plan.model(), head.entity, key)).cloned();
-        let tombstone = |key: Value| self.state.tables.get(&number).and_then(|table| table.tombstones.get(&Key(key)).copied());
-        let revision_floor = head.key.cloned().and_then(tombstone).unwrap_or(0);
+        let revision_floor = self.state.revision_floor(number, head.key);
         let plan = self.plan;
         let settled = self.settle(|answers, moment| {
             let before = Before { row: row.as_ref(), revision_floor };
@@ -211,12 +210,12 @@ fn same(a: &Row, b: &Row, field: FieldId) -> bool {
 
 /// Numbers the events of a commit, densely and as one.
 fn append(state: &mut State, events: Vec<LogRecord>) {
-    let first = state.log.len() as u64 + 1;
-    let last = state.log.len() as u64 + events.len() as u64;
-    for (number, mut record) in (first..).zip(events) {
+    let before = state.position();
+    let last = before + events.len() as u64;
+    for (number, mut record) in (before + 1..).zip(events) {
         record.event.position = position(number);
         record.event.commit_last = position(last);
-        state.log.push(record);
+        state.log.push_back(record);
     }
 }
 

@@ -10,8 +10,10 @@ pub(super) fn events(state: &State, epoch: &Epoch, after: &Cursor, of: &Entities
     state.open().map_err(StoreError::Refused)?;
     let start = start(state, epoch, after).map_err(StoreError::Refused)?;
     let mut events = Vec::new();
-    let (mut through, mut bytes) = (start, 0);
-    for commit in commits(&state.log, start) {
+    let (mut through, mut bytes) = (after.after, 0);
+    let mut rest = state.log.iter().skip(start).peekable();
+    while let Some(last) = rest.peek().map(|record| record.event.commit_last) {
+        let commit: Vec<&LogRecord> = std::iter::from_fn(|| rest.next_if(|record| record.event.commit_last == last)).collect();
         let wanted: Vec<Event> = commit.iter().filter_map(|record| named(state, of, record)).collect();
         let more = wanted.iter().map(payload).sum::<usize>();
         if !events.is_empty() && (events.len() + wanted.len() > budget.events_max || bytes + more > budget.bytes_max) {
@@ -19,26 +21,23 @@ pub(super) fn events(state: &State, epoch: &Epoch, after: &Cursor, of: &Entities
         }
         bytes += more;
         events.extend(wanted);
-        through += commit.len();
+        through = last.0.get();
     }
     let model = state.model.as_ref().map_or(0, |model| model.fingerprint);
-    Ok(Tail { events, through: Cursor { epoch: epoch.clone(), after: through as u64, skip: None }, model })
+    Ok(Tail { events, through: Cursor { epoch: epoch.clone(), after: through, skip: None }, model })
 }
 
 /// Where a cursor points to in the log.
 fn start(state: &State, epoch: &Epoch, after: &Cursor) -> Result<usize, Error> {
-    let position = usize::try_from(after.after).unwrap_or(usize::MAX);
-    if after.epoch != *epoch || position > state.log.len() {
+    if after.epoch != *epoch || after.after > state.position() {
         let message = "this cursor is of another log; list again, and go on from the list's cursor";
         return Err(Error::new(ErrorCode::CursorExpired, message));
     }
-    Ok(position)
-}
-
-/// The log from an index on, cut where commits end.
-fn commits(log: &[LogRecord], from: usize) -> impl Iterator<Item = &[LogRecord]> {
-    let rest = log.get(from..).unwrap_or_default();
-    rest.chunk_by(|a, b| a.event.commit_last == b.event.commit_last)
+    let start = after.after.checked_sub(state.gone).filter(|_| after.after >= state.floor);
+    start.and_then(|start| usize::try_from(start).ok()).ok_or_else(|| {
+        let message = "this cursor is older than the log; list again, and go on from the list's cursor";
+        Error::new(ErrorCode::CursorExpired, message)
+    })
 }
 
 /// The event with its entity's id of today; `None` when it is not wanted, or the model no longer has the entity.
@@ -51,6 +50,6 @@ fn named(state: &State, of: &Entities, record: &LogRecord) -> Option<Event> {
     wanted.then(|| Event { entity, ..record.event.clone() })
 }
 
-fn payload(event: &Event) -> usize {
+pub(super) fn payload(event: &Event) -> usize {
     [&event.changed, &event.after].into_iter().flatten().map(|bytes| bytes.len()).sum()
 }

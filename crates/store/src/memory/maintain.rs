@@ -4,8 +4,9 @@ use fourfold_model::{Default as FieldDefault, Entity, EntityId, Field, Model, Ro
 use fourfold_op::{Error, ErrorCode};
 
 use super::MemoryStore;
+use super::prune::{prune, redact};
 use super::state::State;
-use crate::store::{Later, Maintain, Migration, MigrationStep, StoreError};
+use crate::store::{Later, Maintain, Migration, MigrationStep, Pruned, Redacted, Retention, StoreError};
 
 impl Maintain for MemoryStore {
     fn migration<'a>(&'a self, model: &'a SharedModel) -> Later<'a, Result<Migration, StoreError>> {
@@ -29,6 +30,22 @@ impl Maintain for MemoryStore {
             let state = self.shared.state.read();
             state.serves(model).map_err(StoreError::Refused)?;
             Ok(state.table(model, entity).map_or(0, |table| table.rows.len() as u64))
+        })
+    }
+
+    fn prune<'a>(&'a self, keep: &'a Retention) -> Later<'a, Result<Pruned, StoreError>> {
+        Box::pin(async move {
+            let mut state = self.shared.state.write();
+            state.open().map_err(StoreError::Refused)?;
+            Ok(prune(&mut state, keep))
+        })
+    }
+
+    fn redact<'a>(&'a self, model: &'a SharedModel, entity: EntityId, key: &'a Value) -> Later<'a, Result<Redacted, StoreError>> {
+        Box::pin(async move {
+            let mut state = self.shared.state.write();
+            state.open().map_err(StoreError::Refused)?;
+            Ok(redact(&mut state, model.entity(entity).number, key))
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What the reference store holds, and how a commit is undone.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fourfold_model::{EntityId, FieldId, KEY, Model, Row, SharedModel, Value};
@@ -17,8 +17,12 @@ pub(super) struct State {
     pub model: Option<SharedModel>,
     /// By the entity's lock number.
     pub tables: BTreeMap<u32, Table>,
-    /// The event of position n is at n - 1.
-    pub log: Vec<LogRecord>,
+    /// The event of position n is at n - 1 - `gone`.
+    pub log: VecDeque<LogRecord>,
+    /// Events that were pruned: those up to this position.
+    pub gone: u64,
+    /// Cursors below this are too old.
+    pub floor: u64,
     pub sides: BTreeMap<(Space, Vec<u8>), Kept>,
     pub closed: bool,
 }
@@ -29,6 +33,8 @@ pub(super) struct Table {
     pub rows: BTreeMap<Key, Row>,
     /// The last revision of keys that have no row any more.
     pub tombstones: BTreeMap<Key, u64>,
+    /// Above every revision whose tombstone was pruned: new rows begin above this.
+    pub revision_floor: u64,
     /// The last number of each field's counter, by lock number.
     pub counters: BTreeMap<u32, i64>,
 }
@@ -82,6 +88,18 @@ impl State {
             Some(own) if own.fingerprint == model.fingerprint => Ok(()),
             _ => Err(unavailable("the store is being migrated to another model; try again")),
         }
+    }
+
+    /// The log's last position; 0 while it is empty.
+    pub fn position(&self) -> u64 {
+        self.gone + self.log.len() as u64
+    }
+
+    /// The highest revision that a key without a row may have had.
+    pub fn revision_floor(&self, number: u32, key: Option<&Value>) -> u64 {
+        let Some(table) = self.tables.get(&number) else { return 0 };
+        let tombstone = key.and_then(|key| table.tombstones.get(&Key(key.clone())));
+        tombstone.map_or(table.revision_floor, |tombstone| table.revision_floor.max(*tombstone))
     }
 
     pub fn table(&self, model: &Model, entity: EntityId) -> Option<&Table> {

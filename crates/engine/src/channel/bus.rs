@@ -1,0 +1,95 @@
+//! The bus: carries what is said in channels beside the log, to every process that serves them.
+//!
+//! Publications without a stream, signals and presence go over it; nothing of them is in the log. Rows of a stream are commits, and come by the
+//! [feed](crate::feed). In one process it hands on what is said at once ([`Memory`]); one over a network would carry it to all.
+
+use std::sync::{Arc, Weak};
+
+use fourfold_model::{Row, SmolStr};
+use fourfold_op::{Cursor, Error};
+
+use super::Topic;
+use super::hall::Hall;
+
+/// A subscriber, as the others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// The connection's id, of which there is only one.
+    pub id: Arc<str>,
+    /// The issuer of its caller's token; empty for an anonymous one.
+    pub issuer: Arc<str>,
+    /// Its caller; empty for an anonymous one.
+    pub user: Arc<str>,
+}
+
+/// A publication of a channel without a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publication {
+    /// Its place in its channel: grows by one.
+    pub offset: u64,
+    /// One JSON value.
+    pub data: Arc<str>,
+    /// Who published it.
+    pub by: Client,
+}
+
+/// A signal: told to who is there, and gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// Which of the channel's signals.
+    pub name: SmolStr,
+    /// Whose.
+    pub by: Client,
+}
+
+/// A subscriber that tells of itself.
+#[derive(Clone, Debug)]
+pub struct Present {
+    /// Who.
+    pub client: Client,
+    /// The channel's presence fields, in their order.
+    pub info: Row,
+    /// Which of its subscriptions says so: another one may have taken its place when it ends.
+    pub subscription: u128,
+}
+
+/// What is said in a channel.
+#[derive(Clone, Debug)]
+pub enum Said {
+    /// Something new; the bus gives it its place.
+    Publication {
+        /// One JSON value.
+        data: Arc<str>,
+        /// Who publishes it.
+        by: Client,
+    },
+    /// A signal.
+    Signal(Arc<Signal>),
+    /// A subscriber is there, still or anew.
+    Present(Arc<Present>),
+    /// A subscriber is there no longer, unless by another subscription.
+    Absent(Arc<Present>),
+}
+
+/// Carries what is said.
+pub trait Bus: Send + Sync {
+    /// Says it to all who hear, in one order for each channel. It never waits: a bus over a network has a bounded queue of its own.
+    ///
+    /// The answer is where a publication stands, where that is known at once.
+    ///
+    /// # Errors
+    /// `overloaded` for more channels than there may be, `limit_exceeded` for more presence.
+    fn say(&self, topic: &Topic, said: Said) -> Result<Option<Cursor>, Error>;
+}
+
+/// The bus of one process.
+pub(super) struct Memory(pub Weak<Hall>);
+
+impl Bus for Memory {
+    fn say(&self, topic: &Topic, said: Said) -> Result<Option<Cursor>, Error> {
+        match self.0.upgrade() {
+            Some(hall) => hall.hear(topic, said),
+            None => Ok(None),
+        }
+    }
+}

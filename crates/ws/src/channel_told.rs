@@ -1,0 +1,105 @@
+//! What declared channels are told, as it is pushed, and how they end.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fourfold_engine::channel::{Client, Present};
+use fourfold_engine::{ChannelEnd, End, Engine, Told};
+use fourfold_op::json;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::channel_named::Named;
+use crate::channels::Said;
+use crate::codec::Out;
+use crate::connection::{Connection, DRAIN, Ended, FRAME_BYTES, SLOW};
+use crate::message::{ClientInfo, Coming, Publication, Pushed, Unsubscribe};
+use crate::publication::change;
+use crate::subscribe::Form;
+use crate::watching::{RESET, RESUME, REVOKED, Unsubscribed};
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Pushes what was said, and what else there is at once, in one message.
+    pub(crate) async fn push_said(&mut self, said: Said) -> Result<(), Ended> {
+        let mut out = Out::new(self.codec);
+        let mut next = Some(said);
+        while let Some(said) = next {
+            self.said(said, &mut out);
+            next = if out.len() < FRAME_BYTES && self.ending.is_none() { self.channels.next_ready() } else { None };
+        }
+        self.send(&mut out).await
+    }
+
+    fn said(&mut self, Said { channel, what }: Said, out: &mut Out) {
+        match what {
+            Ok(told) => self.tell(&channel, &told, out),
+            Err(ChannelEnd::Revoked) => self.end_joined(channel, REVOKED, out),
+            Err(ChannelEnd::Ended(End::Bye(_))) => self.ending = Some(DRAIN),
+            Err(ChannelEnd::Ended(End::Slow(_))) => self.ending = Some(SLOW),
+            Err(ChannelEnd::Ended(End::Expired)) => self.end_joined(channel, RESUME, out),
+            Err(ChannelEnd::Ended(End::Reset(_))) => self.end_joined(channel, RESET, out),
+            // Silent until a refresh, which goes on from here; without one the connection ends.
+            Err(ChannelEnd::Ended(End::CredentialEnded(cursor))) => {
+                if let Some(joined) = self.channels.get_mut(&channel) {
+                    joined.cursor = cursor;
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, channel: &str, told: &Told, out: &mut Out) {
+        let engine = self.peer.engine.clone();
+        let Some(joined) = self.channels.get_mut(channel) else { return };
+        match told {
+            Told::Row(delivery) => joined.cursor = delivery.cursor.clone(),
+            Told::Publication(publication) => joined.cursor.after = publication.offset,
+            Told::Signal(_) | Told::Joined(_) | Told::Left(_) => {}
+        }
+        let pushed = match told {
+            Told::Joined(present) => Pushed::Join(Coming { info: Some(info_of(&engine, &joined.named, present)) }),
+            Told::Left(present) => Pushed::Leave(Coming { info: Some(info_of(&engine, &joined.named, present)) }),
+            told => match publication_of(&engine, joined.form.as_ref(), told) {
+                Some(publication) => Pushed::Publication(publication),
+                None => return,
+            },
+        };
+        out.push(channel, pushed);
+    }
+
+    /// Ends a channel, and says why.
+    pub(crate) fn end_joined(&mut self, channel: Arc<str>, why: Unsubscribed, out: &mut Out) {
+        let Some(joined) = self.channels.remove(&channel) else { return };
+        out.push(&channel, Pushed::Unsubscribe(Unsubscribe { code: why.0, reason: why.1.to_owned() }));
+        if why == RESET {
+            let max = self.peer.engine.limits().websocket_subscriptions_max;
+            self.watches.resets.note(channel, joined.cursor, max);
+        }
+    }
+}
+
+/// A row's change, a publication or a signal as it is published; none for who comes and goes.
+pub(crate) fn publication_of(engine: &Engine, form: Option<&Form>, told: &Told) -> Option<Publication> {
+    match told {
+        Told::Row(delivery) => Some(Publication { data: change(engine, form?, delivery), info: None, offset: delivery.cursor.after }),
+        Told::Publication(publication) => Some(Publication {
+            data: Bytes::copy_from_slice(publication.data.as_bytes()),
+            info: Some(who(&publication.by)),
+            offset: publication.offset,
+        }),
+        Told::Signal(signal) => {
+            let mut data = b"{\"signal\":".to_vec();
+            json::write_string(&mut data, &signal.name);
+            data.push(b'}');
+            Some(Publication { data: data.into(), info: Some(who(&signal.by)), offset: 0 })
+        }
+        Told::Joined(_) | Told::Left(_) => None,
+    }
+}
+
+/// Who is present, with what it tells of itself.
+pub(crate) fn info_of(engine: &Engine, named: &Named, present: &Present) -> ClientInfo {
+    ClientInfo { chan_info: named.write_presence(engine.model(), &present.info).into(), ..who(&present.client) }
+}
+
+fn who(client: &Client) -> ClientInfo {
+    ClientInfo { user: client.user.to_string(), client: client.id.to_string(), chan_info: Bytes::new() }
+}
