@@ -1,6 +1,7 @@
 //! One request inside the writer's transaction: side records are compared, steps settled and written, events numbered.
 
 mod counters;
+mod several;
 mod texts;
 
 use fourfold_model::{Default as FieldDefault, EntityId, FieldId, KEY, Model, OnDelete, Row, Value};
@@ -55,6 +56,12 @@ pub struct Committing<'a> {
     bytes: usize,
     /// The last insert's statement: the rows of an ingest are of one entity.
     insert: Option<(EntityId, CachedStatement<'a>)>,
+    /// Likewise for several rows.
+    insert_several: Option<(EntityId, CachedStatement<'a>)>,
+    /// What became of the steps so far, where each stands alone.
+    steps: Vec<Result<SettledStep, Error>>,
+    /// Rows of steps that wait to be inserted together.
+    waiting: Vec<(usize, Box<Settled>)>,
 }
 
 impl<'a> Committing<'a> {
@@ -66,7 +73,20 @@ impl<'a> Committing<'a> {
         plan: &'a WritePlan,
         (moment, position): (Moment, u64),
     ) -> Self {
-        Committing { connection, texts, counters, plan, moment, position, record: Record::default(), bytes: 0, insert: None }
+        Committing {
+            connection,
+            texts,
+            counters,
+            plan,
+            moment,
+            position,
+            record: Record::default(),
+            bytes: 0,
+            insert: None,
+            insert_several: None,
+            steps: Vec::new(),
+            waiting: Vec::new(),
+        }
     }
 
     /// Does it all; what a refused request wrote is rolled back.
@@ -106,21 +126,24 @@ impl<'a> Committing<'a> {
     }
 
     fn each(&mut self) -> Done<Vec<Result<SettledStep, Error>>> {
-        let mut steps = Vec::with_capacity(self.plan.len());
+        self.steps.reserve(self.plan.len());
         for step in 0..self.plan.len() {
-            let (mark, bytes) = (self.record.mark(), self.bytes);
-            let done = if self.is_one_statement(step) { self.step(step) } else { self.guarded(|this| this.step(step)) };
-            match done {
-                Ok(done) => steps.push(Ok(done)),
-                Err(Stop::Refused(CommitError::Refused(error))) => {
-                    self.record.cut(mark);
-                    self.bytes = bytes;
-                    steps.push(Err(error));
+            let done = match self.is_one_statement(step) {
+                true => self.step(step),
+                false => {
+                    self.insert_waiting()?;
+                    self.guarded(|this| this.step(step))
                 }
+            };
+            self.steps.push(match done {
+                Ok(done) => Ok(done),
+                Err(Stop::Refused(CommitError::Refused(error))) => Err(error),
                 Err(stop) => return Err(stop),
-            }
+            });
+            self.insert_when_several()?;
         }
-        Ok(steps)
+        self.insert_waiting()?;
+        Ok(std::mem::take(&mut self.steps))
     }
 
     fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Done<T>) -> Done<T> {
@@ -139,7 +162,10 @@ impl<'a> Committing<'a> {
         let plan = self.plan;
         let head = plan.head(step);
         let row = match head.key {
-            Some(key) if !self.is_above(head.entity, key)? => self.load(head.entity, key)?,
+            Some(key) if !self.is_above(head.entity, key)? => {
+                self.insert_waiting()?;
+                self.load(head.entity, key)?
+            }
             _ => None,
         };
         let revision_floor = match (head.key, &row) {
@@ -157,7 +183,7 @@ impl<'a> Committing<'a> {
             change: settled.change,
             answer: settled.answer.take(),
         };
-        self.write(&settled)?;
+        self.write_or_wait(step, settled)?;
         Ok(done)
     }
 
@@ -166,7 +192,11 @@ impl<'a> Committing<'a> {
         loop {
             match ask(&answers, &self.moment)? {
                 Settling::Done(settled) => return Ok(settled),
-                Settling::Ask(probe) => answers.push(self.probe(probe)?),
+                Settling::Ask(probe) => {
+                    // What it asks about may be among them.
+                    self.insert_waiting()?;
+                    answers.push(self.probe(probe)?);
+                }
             }
         }
     }

@@ -4,6 +4,10 @@ use fourfold_model::{Base, Entity, EntityId, Field, FieldId, Model, OwnedId};
 
 use super::{Codec, owner_number, put_name, quoted};
 
+/// Rows of one `INSERT` of several, and their parameters.
+const SEVERAL_MAX: usize = 32;
+const SEVERAL_PARAMETERS_MAX: usize = 1_000;
+
 /// The statements for one entity's rows. Parameters stand in the order of the columns.
 #[derive(Clone, Debug)]
 pub struct TableWrites {
@@ -15,6 +19,10 @@ pub struct TableWrites {
     pub load: String,
     /// `INSERT` of all columns.
     pub insert: String,
+    /// `INSERT` of several rows, one after another.
+    pub insert_several: String,
+    /// How many rows that inserts.
+    pub several: usize,
     /// `DELETE` by key.
     pub delete: String,
     /// Its owned lists.
@@ -45,11 +53,15 @@ impl TableWrites {
         let stored: Vec<(FieldId, &Field)> = entity.field_ids().filter(|(_, field)| !matches!(field.ty.base, Base::Owned(_))).collect();
         let names: Vec<&str> = stored.iter().map(|(_, field)| field.column.as_str()).collect();
         let (table, key) = (quoted(&entity.table), quoted(key_column(entity)));
+        let several = (SEVERAL_PARAMETERS_MAX / names.len().max(1)).clamp(1, SEVERAL_MAX);
+        let rows: Vec<String> = (0..several).map(|row| format!("({})", markers(1 + row * names.len(), names.len()))).collect();
         TableWrites {
             entity: id,
             columns: stored.iter().map(|(id, field)| (*id, Codec::of_type(field.ty))).collect(),
             load: format!("SELECT {} FROM {table} WHERE {key} = ?1", listed(&names)),
             insert: format!("INSERT INTO {table} ({}) VALUES ({})", listed(&names), markers(1, names.len())),
+            insert_several: format!("INSERT INTO {table} ({}) VALUES {}", listed(&names), rows.join(", ")),
+            several,
             delete: format!("DELETE FROM {table} WHERE {key} = ?1"),
             owned: entity.field_ids().filter_map(|(field, definition)| OwnedWrites::of(model, entity, field, definition)).collect(),
         }
