@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::channel_named::Named;
 use crate::codec::Out;
-use crate::connection::{Connection, DRAIN, Ended, FRAME_BYTES, SLOW};
+use crate::connection::{Connection, Ended, FRAME_BYTES, SLOW};
 use crate::message::{Answer, ErrorReply, Nothing, Pushed, SubscribeRequest, SubscribeResult, Unsubscribe};
 use crate::publication::{items, publication};
 use crate::start::Started;
@@ -94,7 +94,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn told(&mut self, Told { channel, what }: Told, out: &mut Out) {
         match what {
             Ok(delivery) => self.publish(&channel, &delivery, out),
-            Err(WatchEnd::Bye(_)) => self.ending = Some(DRAIN),
+            // All end at once: the connection is sent away by `leave`.
+            Err(WatchEnd::Bye(_)) => {}
             Err(WatchEnd::Slow(_)) => self.ending = Some(SLOW),
             Err(WatchEnd::Expired) => self.end_channel(channel, RESUME, out),
             Err(WatchEnd::Reset(_)) => self.end_channel(channel, RESET, out),

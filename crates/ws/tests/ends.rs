@@ -4,10 +4,14 @@
 
 mod socket;
 
+use std::sync::Arc;
+
 use fourfold_engine::Closing;
 use fourfold_op::Limits;
+use fourfold_store::fault::{Fault, FaultyStore};
 use serde_json::{Value as Json, json};
-use socket::{FORMS, Face, subscribe};
+use socket::{FORMS, Face, subscribe, talk};
+use tokio::sync::Notify;
 
 #[tokio::test]
 async fn an_ending_server_and_a_new_model_send_clients_to_another_connection() {
@@ -24,6 +28,36 @@ async fn an_ending_server_and_a_new_model_send_clients_to_another_connection() {
             let mut late = face.open(form).await;
             assert_eq!(late.told().await, "close 3001");
         }
+    }
+}
+
+#[tokio::test]
+async fn what_is_watched_is_told_while_a_call_runs_and_the_call_is_answered_before_the_end() {
+    for form in FORMS {
+        let plain = Face::talk().await;
+        let store = FaultyStore::new(plain.engine.store().clone());
+        let face = Face::over(store.clone(), talk(), Limits::default());
+        let (mut writer, mut client) = (plain.writer().await, face.connected(form, "ada").await);
+        client.subscribe("notes", json!({})).await;
+        let hold = Arc::new(Notify::new());
+        store.plant(Fault::Hold(hold.clone()));
+        let slow = json!({"id": 7, "rpc": {"method": "plains.create", "data": {"data": {"id": 1, "title": "held"}}}});
+        client.send(&[json!({"id": 5, "ping": {}}), slow]).await;
+        for number in 0.. {
+            writer.put("notes", 1, &number.to_string()).await;
+            // The answer to what came before the call goes out with the first push while it runs.
+            if client.next().await == json!({"id": 5, "ping": {}}) {
+                break;
+            }
+        }
+        face.engine.close_watches(Closing::Drain);
+        hold.notify_one();
+        let mut said = client.next().await;
+        while said["push"].is_object() {
+            said = client.next().await;
+        }
+        assert_eq!((&said["id"], &said["rpc"]["data"]["title"]), (&json!(7), &json!("held")), "{form:?}: {said}");
+        assert_eq!(client.told().await, "close 3001");
     }
 }
 

@@ -208,13 +208,6 @@ impl Client {
         reply["rpc"]["data"].clone()
     }
 
-    /// Calls with data as they are written here; for Protobuf, in which they stand as bytes.
-    pub async fn raw_rpc(&mut self, method: &str, data: &str) {
-        self.send_message(Message::binary(call(method, data.as_bytes()))).await;
-        let reply = self.next().await;
-        assert!(reply["error"].is_null(), "{method}: {reply}");
-    }
-
     /// Replies that came and were not taken yet.
     pub fn waiting(&self) -> usize {
         self.replies.len()
