@@ -38,6 +38,7 @@ const SUITES: &[Suite] = &[
     checker("audits", Tool::Node, "audits.mjs"),
     checker("graphql-js", Tool::Node, "graphql_js.mjs"),
     client("graphql-request", Tool::Node, "graphql_request.mjs"),
+    checker("graphql-subscriptions", Tool::Node, "graphql_subscriptions.mjs"),
     client("connect-web", Tool::Node, "connect_web.mjs"),
     client("centrifuge", Tool::Node, "centrifuge.mjs"),
     checker("centrifuge-subscribe", Tool::Node, "centrifuge_subscribe.mjs"),

@@ -100,8 +100,11 @@ fn write_error(out: &mut Vec<u8>, fault: &Fault, place: Option<&fourfold_op::Fie
     if let Some(retry) = public.retry_after_ms {
         out.extend_from_slice(format!(",\"retry_after_ms\":{retry}").as_bytes());
     }
-    out.extend_from_slice(b",\"request_id\":");
-    write_string(out, &context.request.0);
+    // What is told to many is of no one's request.
+    if !context.request.0.is_empty() {
+        out.extend_from_slice(b",\"request_id\":");
+        write_string(out, &context.request.0);
+    }
     out.extend_from_slice(b"}}");
 }
 

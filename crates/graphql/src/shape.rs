@@ -1,5 +1,7 @@
 //! Shapes: what of an outcome an answer shows, in which order and under which names.
 
+use std::fmt;
+
 use fourfold_model::{Base, FieldId};
 use fourfold_op::SmolStr;
 use fourfold_op::json::write_string;
@@ -8,7 +10,6 @@ use fourfold_op::json::write_string;
 pub(crate) type Shape<P> = Vec<Entry<P>>;
 
 /// A member of an object.
-#[derive(Debug)]
 pub(crate) struct Entry<P> {
     /// `"name":`, ready to be written.
     pub key: Box<[u8]>,
@@ -23,6 +24,12 @@ impl<P> Entry<P> {
         write_string(&mut key, name);
         key.push(b':');
         Entry { key: key.into_boxed_slice(), name: SmolStr::new(name), part }
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for Entry<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{:?}", self.name, self.part)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fourfold_engine::{Delivery, End, Engine, Subscription};
 use fourfold_model::{KEY, Value};
-use fourfold_op::{Context, Cursor, Error, Record, Start, Watch, WatchChange, json};
+use fourfold_op::{Context, Cursor, Error, Record, RequestId, Start, Watch, WatchChange, json};
 
 use crate::parse::compile::WatchRequest;
 use crate::parse::input::{self, Reading};
@@ -105,30 +105,38 @@ impl Changes {
     fn first_row(&self, record: Record) -> Bytes {
         let (key, revision) = (record.row.value(KEY).clone(), record.row.revision());
         let change = WatchChange::Entered;
-        self.told(&Told { cursor: None, change, key: &key, revision: Some(revision), at: None, record: Some(record) })
+        let told = Told { cursor: None, change, key: &key, revision: Some(revision), at: None, record: Some(record) };
+        self.told(&told, &self.context)
     }
 
+    /// A change; made once for all who are shown the same, so it names no request.
     fn delivery(&self, delivery: &Delivery) -> Bytes {
-        self.told(&Told {
-            cursor: Some(delivery.cursor.to_string()),
-            change: delivery.change,
-            key: &delivery.key,
-            revision: delivery.revision,
-            at: (delivery.change != WatchChange::Bookmark).then_some(delivery.at),
-            record: delivery.record(),
+        delivery.encoded(&self.request.encoding, || {
+            let told = Told {
+                cursor: Some(delivery.cursor.to_string()),
+                change: delivery.change,
+                key: &delivery.key,
+                revision: delivery.revision,
+                at: (delivery.change != WatchChange::Bookmark).then_some(delivery.at),
+                record: delivery.record(),
+            };
+            self.told(&told, &Context { request: RequestId("".into()), ..self.context.clone() })
         })
     }
 
     /// What is told of no row, but of all that was told before.
     fn no_row(&self, cursor: &Cursor, change: WatchChange) -> Bytes {
         let cursor = Some(cursor.to_string());
-        self.told(&Told { cursor, change, key: &Value::Null, revision: None, at: None, record: None })
+        self.told(&Told { cursor, change, key: &Value::Null, revision: None, at: None, record: None }, &self.context)
     }
 
-    fn told(&self, told: &Told<'_>) -> Bytes {
+    fn told(&self, told: &Told<'_>, context: &Context) -> Bytes {
         let mut writer = Writer::new(self.engine.model());
         writer.raw(b"{\"data\":{");
         let shown = writer.root(&self.request.entry, false, |writer, shape| writer.change(shape, told));
-        writer.finish(shown, &self.context).into()
+        writer.finish(shown, context).into()
     }
 }
+
+#[cfg(test)]
+mod tests;

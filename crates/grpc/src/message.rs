@@ -168,7 +168,8 @@ fn proto_arguments<'a>(message: &'a [u8], reading: Reading<'_>, parameters: &'st
             reader.skip(number, wire_type).map_err(malformed)?;
             continue;
         };
-        proto_argument(parameter, wire_type, &mut reader, reading, arguments.slot(parameter)).map_err(|error| at_parameter(parameter, error))?;
+        proto_argument(parameter, wire_type, &mut reader, reading, arguments.slot(parameter))
+            .map_err(|error| at_parameter(parameter, error))?;
     }
     Ok(arguments)
 }

@@ -100,7 +100,17 @@ impl WritePlan {
     /// What to lock and load for a step.
     pub fn head(&self, step: usize) -> StepHead<'_> {
         let step = &self.steps[step];
-        StepHead { entity: step.prepared.write.entity, key: step.key.as_ref() }
+        let entity = step.prepared.write.entity;
+        StepHead { entity, key: step.key.as_ref().or_else(|| self.key_by_default(entity)) }
+    }
+
+    /// A key that is the same at each write of this caller: a row, or the number of one that was deleted, may be there.
+    fn key_by_default(&self, entity: EntityId) -> Option<&Value> {
+        match &self.model.entity(entity).field(KEY).default {
+            Some(fourfold_model::Default::Claim(claim)) => Some(self.principal.claims.value(*claim)).filter(|value| !value.is_null()),
+            Some(fourfold_model::Default::Literal(value)) => Some(value),
+            _ => None,
+        }
     }
 
     /// How many rows one commit may change.

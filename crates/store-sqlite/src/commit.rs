@@ -175,7 +175,8 @@ impl<'a> Committing<'a> {
             }
             _ => self.texts.revision_floor(self.connection, head.entity)?,
         };
-        let mut settled = self.settle(|answers, moment| plan.settle(step, Before { row: row.as_ref(), revision_floor }, answers, moment))?;
+        let mut settled =
+            self.settle(|answers, moment| plan.settle(step, Before { row: row.as_ref(), revision_floor }, answers, moment))?;
         let done = SettledStep {
             entity: settled.entity,
             key: settled.key.clone(),

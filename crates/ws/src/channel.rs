@@ -18,9 +18,7 @@ pub(crate) struct Rows<'a> {
 /// # Errors
 /// `permission_denied` for what is no channel: one that is refused answers alike. `limit_exceeded`; `invalid_argument`.
 pub(crate) fn parse<'a>(name: &'a str, model: &Model) -> Result<Rows<'a>, Error> {
-    if name.chars().nth(CHANNEL_CHARS_MAX).is_some() {
-        return Err(Error::limit("channel_chars_max", CHANNEL_CHARS_MAX, "characters of a channel"));
-    }
+    check_length(name)?;
     let (path, text) = name.split_once('?').unwrap_or((name, ""));
     let (plural, key) = path.split_once('/').map_or((path, None), |(plural, key)| (plural, Some(key)));
     let entity = model.entity_by_plural(plural).filter(|id| Face::WebSocket.shows(model.entity(*id)));
@@ -30,6 +28,17 @@ pub(crate) fn parse<'a>(name: &'a str, model: &Model) -> Result<Rows<'a>, Error>
         pairs.push((model.entity(entity).field(KEY).name.to_string().into(), percent_decode(key)?));
     }
     Ok(Rows { entity, pairs })
+}
+
+/// A channel's name is bounded, whatever it stands for.
+///
+/// # Errors
+/// `limit_exceeded`.
+pub(crate) fn check_length(name: &str) -> Result<(), Error> {
+    match name.chars().nth(CHANNEL_CHARS_MAX) {
+        Some(_) => Err(Error::limit("channel_chars_max", CHANNEL_CHARS_MAX, "characters of a channel")),
+        None => Ok(()),
+    }
 }
 
 fn unknown(name: &str, plural: &str, model: &Model) -> Error {

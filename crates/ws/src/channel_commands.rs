@@ -26,7 +26,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let form = named.form(model, limits)?;
         let position = StreamPosition { offset: request.offset, epoch: request.epoch.clone() };
         let after = request.recover.then(|| cursor(&position)).filter(|from| !self.watches.resets.any_after(&request.channel, from));
-        let is_reset = request.recover && after.is_none();
         let join = Join { client: self.peer.client().clone(), after, presence, notices: request.join_leave, expires_at_us: None };
         let subscription = self.peer.subscribed(id, &named, &join).await?;
         let recovered = subscription.recovered() == Some(true);
@@ -45,7 +44,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             epoch: epoch.0.to_string(),
             offset,
             was_recovering: request.recover,
-            recovered: recovered && !is_reset,
+            recovered,
             ..SubscribeResult::default()
         })
     }

@@ -8,6 +8,7 @@ use fourfold_model::{Base, ChannelId, EntityId, FieldId, Model, Type, Value};
 use fourfold_op::params::{Asking, Face, Pairs, Shape};
 use fourfold_op::{Error, Limits, Operation, Select, SelectKind, json};
 
+use crate::channel::check_length;
 use crate::rpc::{text, text_of};
 use crate::subscribe::Form;
 
@@ -28,8 +29,9 @@ impl Named {
     /// Reads a channel's name; `None` where it names rows, or nothing.
     ///
     /// # Errors
-    /// `invalid_argument` for a parameter of another type.
+    /// `invalid_argument` for a parameter of another type; `limit_exceeded`.
     pub(crate) fn parse(name: &str, model: &Model) -> Result<Option<Named>, Error> {
+        check_length(name)?;
         let Some((declared, parameter)) = name.split_once(':') else { return Ok(None) };
         let shown =
             |id: &ChannelId| model.channel(*id).stream.as_ref().is_none_or(|(entity, _)| Face::WebSocket.shows(model.entity(*entity)));

@@ -275,10 +275,11 @@ mod tests {
         let deep = format!(r#"{{"id":1,"rpc":{{"data":{}1{}}}}}"#, "[".repeat(65), "]".repeat(65));
         assert_eq!(read(&deep), "malformed");
     }
+
     #[test]
     fn a_reply_is_one_line_whatever_its_data_hold() {
         let (mut out, data) = (Vec::new(), bytes::Bytes::from_static(b"{\"a\":\r\n\n[1,\n2]}"));
-        let publication = Publication { data: data.clone(), offset: 7, ..Publication::default() };
+        let publication = Publication { data: data.clone(), info: None, offset: 7 };
         let subscribed = SubscribeResult { publications: vec![publication], data, ..Default::default() };
         write_reply(&mut out, &Reply { id: 3, answer: Some(Answer::Subscribe(subscribed)) });
         let expected = r#"{"id":3,"subscribe":{"recoverable":false,"positioned":false,"epoch":"","offset":0,"publications":[{"offset":7,"data":{"a":   [1, 2]}}],"data":{"a":   [1, 2]}}}"#;

@@ -121,6 +121,8 @@ async fn a_channel_that_is_unknown_and_one_that_is_refused_answer_alike() {
                 assert_eq!(reply["error"]["code"], json!(code), "{ask}: {reply}");
             }
         }
+        let long = format!("board:{}", "x".repeat(512));
+        assert_eq!(ada.ask(subscribe(&long, json!({}))).await["error"]["code"], json!(106));
         for command in ["publish", "presence", "presence_stats", "history"] {
             let reply = ada.ask(json!({"id": 6, command: {"channel": "rooms"}})).await;
             assert_eq!(reply["error"]["code"], json!(104), "{command}: {reply}");

@@ -133,20 +133,24 @@ impl Hall {
     }
 
     /// The publications that are kept, in either order, and how far the channel has come.
-    pub fn history(&self, topic: &Topic, page: &super::HistoryPage) -> (Vec<Arc<Publication>>, Cursor) {
+    ///
+    /// # Errors
+    /// `cursor_expired` for a place in another epoch.
+    pub fn history(&self, topic: &Topic, page: &super::HistoryPage) -> Result<(Vec<Arc<Publication>>, Cursor), Error> {
         let Some(room) = self.rooms.lock().held.get(topic).cloned() else {
-            return (Vec::new(), Cursor { epoch: Epoch(Arc::from(format!("{}x", self.start))), after: 0, skip: None });
+            let nowhere = Cursor { epoch: Epoch(Arc::from(format!("{}x", self.start))), after: 0, skip: None };
+            return super::stream::since(page, &nowhere.epoch).map(|_| (Vec::new(), nowhere));
         };
         let mut inner = room.inner.lock();
         self.counting(&mut inner, |inner| inner.history.drop_old());
-        let since = page.since.as_ref().filter(|since| since.epoch == room.epoch).map(|since| since.after);
+        let since = super::stream::since(page, &room.epoch)?;
         let all = inner.history.all();
         let found: Vec<Arc<Publication>> = match page.reverse {
             false => all.filter(|kept| since.is_none_or(|since| kept.offset > since)).take(page.limit).cloned().collect(),
             true => all.rev().filter(|kept| since.is_none_or(|since| kept.offset < since)).take(page.limit).cloned().collect(),
         };
         let cursor = room.cursor(&inner);
-        (found, cursor)
+        Ok((found, cursor))
     }
 
     /// Takes a subscriber out, and the room with it where nothing is left.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use fourfold_op::{Cursor, Deadline, Error, ErrorCode, Start, Watch};
+use fourfold_op::{Cursor, Deadline, Epoch, Error, ErrorCode, Start, Watch};
 use fourfold_plan::WatchPlan;
 use tokio::time::Instant;
 
@@ -19,7 +19,7 @@ const STEP: u64 = 64;
 pub struct HistoryPage {
     /// How many at most; 0 tells only where the channel is.
     pub limit: usize,
-    /// Those after it, or before it in reverse; `None`: from the first, or the last. One of another epoch is as none.
+    /// Those after it, or before it in reverse; `None`: from the first, or the last. An empty epoch stands for the present one.
     pub since: Option<Cursor>,
     /// Whether the newest comes first.
     pub reverse: bool,
@@ -107,14 +107,14 @@ impl Channel<'_> {
     /// hold less than there is.
     ///
     /// # Errors
-    /// `permission_denied` where the join rule does not hold; `cursor_expired` for a place to which the log no longer goes back.
+    /// `permission_denied` where the join rule does not hold; `cursor_expired` for a place in another epoch, or to which the log no longer goes back.
     pub async fn history(&self, page: &HistoryPage) -> Result<Past, Error> {
         self.joined().await?;
         let page = HistoryPage { limit: page.limit.min(self.engine.limits.channel_history_items_max), ..page.clone() };
         if self.engine.model.channel(self.topic.channel).stream.is_some() {
             return self.stream_history(&page).await;
         }
-        let (found, cursor) = self.engine.channels.hall.history(&self.topic, &page);
+        let (found, cursor) = self.engine.channels.hall.history(&self.topic, &page)?;
         let told = found.into_iter().map(|publication: Arc<Publication>| Told::Publication(publication)).collect();
         Ok(Past { told, cursor })
     }
@@ -160,7 +160,7 @@ impl Channel<'_> {
         let (plan, _) = self.engine.feed.with_members(plan, &self.context.deadline).await?;
         let head = self.engine.store.head(None).await;
         let cursor = Cursor { epoch: head.epoch.clone(), after: head.position, skip: None };
-        let since = page.since.clone().filter(|since| since.epoch == head.epoch).map(|since| since.after);
+        let since = since(page, &head.epoch)?;
         if since.is_some_and(|since| since < head.floor && !page.reverse) {
             return Err(Error::new(ErrorCode::CursorExpired, "the log no longer goes back to this place; ask without it"));
         }
@@ -210,5 +210,15 @@ impl Channel<'_> {
     async fn replayed(&self, plan: &WatchPlan, head: &Cursor, after: u64, through: u64) -> Result<(Vec<Delivery>, usize), Error> {
         let after = Cursor { after, ..head.clone() };
         self.engine.feed.replay(plan, &after, through).await
+    }
+}
+
+/// The offset from which a page is asked for, in the present epoch.
+pub(super) fn since(page: &HistoryPage, epoch: &Epoch) -> Result<Option<u64>, Error> {
+    match &page.since {
+        Some(since) if !since.epoch.0.is_empty() && since.epoch != *epoch => {
+            Err(Error::new(ErrorCode::CursorExpired, "this place is in another epoch of the channel; ask without it"))
+        }
+        since => Ok(since.as_ref().map(|since| since.after)),
     }
 }

@@ -108,6 +108,23 @@ async fn history_is_paged_both_ways() {
     }
 }
 
+#[tokio::test]
+async fn a_place_in_another_epoch_is_not_taken_for_one_in_this() {
+    let world = World::with_rooms().await;
+    world.write_on("b", "1").await.unwrap();
+    let page = |epoch: &str| {
+        let since = fourfold_op::Cursor { epoch: fourfold_op::Epoch(epoch.into()), after: 0, skip: None };
+        HistoryPage { limit: 9, since: Some(since), reverse: false }
+    };
+    for (name, parameter) in [("board", Value::text("b")), ("board", Value::text("not held")), ("chat", id(1))] {
+        let who = user(1);
+        let channel = world.channel(&who, name, parameter.clone());
+        assert_eq!(channel.history(&page("elsewhere")).await.unwrap_err().code, ErrorCode::CursorExpired, "{parameter:?}");
+        channel.history(&page("")).await.unwrap();
+    }
+    assert_eq!(world.past("board", Value::text("b"), &page("")).await, ["#1 1"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_channel_that_nobody_holds_is_forgotten_and_begins_a_new_epoch() {
     let world = World::new().await;

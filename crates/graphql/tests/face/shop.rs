@@ -1,6 +1,7 @@
 //! A small model and a server of it over the memory store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use fourfold_engine::Engine;
@@ -56,7 +57,8 @@ impl Shop {
         let response = self.0.serve(context, request.body(body(sent)).unwrap()).await;
         let (status, statements) = (response.status().as_u16(), response.extensions().get::<Statements>().map_or(0, |count| count.0));
         let content_type = response.headers().get("content-type").map_or("", |value| value.to_str().unwrap()).to_owned();
-        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        let whole = tokio::time::timeout(Duration::from_secs(10), response.into_body().collect()).await;
+        let bytes = whole.expect("an answer without an end").unwrap().to_bytes();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         Answer { status, content_type, json: serde_json::from_str(&text).unwrap_or(Json::Null), text, statements }
     }

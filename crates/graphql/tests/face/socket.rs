@@ -262,7 +262,7 @@ async fn what_is_not_executed_is_an_error_and_what_is_not_found_a_result() {
     let message = client.hear().await;
     assert_eq!((&message["type"], &message["payload"]["errors"][0]["extensions"]["code"]), (&json!("next"), &json!("NOT_FOUND")));
     assert_eq!(client.hear().await["type"], "complete");
-    client.ask("1", CHANGES, json!({})).await;
+    client.watch().await;
     client.ask("2", "{ artist(id: 1) { name } }", json!({})).await;
     let message = client.hear().await;
     assert_eq!((&message["id"], &message["type"]), (&json!("2"), &json!("error")), "{message}");

@@ -1,20 +1,26 @@
 //! Subscriptions over graphql-sse.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fourfold_engine::Closing;
 use fourfold_graphql::Body;
+use fourfold_op::{Authenticated, Limits};
 use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
 
-use crate::shop::{Shop, context, shop, with_body};
+use crate::shop::{Shop, context, shop, shop_of, with_body};
 
 const CHANGES: &str = "subscription($w: ArtistWhere, $a: String, $i: Boolean) {
     artistChanges(where: $w, after: $a, initial: $i) { cursor change key revision item { called: name } } }";
 
 async fn begin(shop: &Shop, variables: Json) -> Body {
+    begin_until(shop, variables, None).await
+}
+
+async fn begin_until(shop: &Shop, variables: Json, expires_at: Option<i64>) -> Body {
     let request = http::Request::post("/graphql").header("content-type", "application/json").header("accept", "text/event-stream");
     let sent = json!({"query": CHANGES, "variables": &variables}).to_string();
+    let request = request.extension(Authenticated { principal: context().principal, expires_at });
     let response = shop.0.serve(context(), with_body(request, sent)).await;
     assert_eq!((response.status().as_u16(), &response.headers()["content-type"]), (200, &"text/event-stream".parse().unwrap()));
     let mut body = response.into_body();
@@ -115,4 +121,56 @@ async fn a_browser_may_begin_by_get() {
     assert_eq!(change(&mut body).await["change"], "BOOKMARK");
     put(&shop, 1, "Ada").await;
     assert_eq!(change(&mut body).await, json!({"change": "ENTERED", "item": {"name": "Ada"}}));
+}
+
+/// The last block, which says what went wrong and after what: the errors of the last result.
+async fn last_errors(body: &mut Body) -> Json {
+    let told = block(body).await;
+    let data = told.strip_prefix("event: next\ndata: ").and_then(|told| told.strip_suffix("\n\nevent: complete\ndata:\n\n"));
+    let json = serde_json::from_str::<Json>(data.unwrap_or_else(|| panic!("{told}"))).unwrap();
+    assert!(body.frame().await.is_none(), "it has ended");
+    json["errors"].clone()
+}
+
+#[tokio::test]
+async fn a_slow_reader_is_ended_and_told_when_to_come_back() {
+    let shop = shop_of(Limits { watch_queue_deliveries_max: 2, ..Limits::default() }).await;
+    let mut body = begin(&shop, json!({})).await;
+    put(&shop, 1, "0").await;
+    let cursor = change(&mut body).await["cursor"].clone();
+    for number in 1..6 {
+        put(&shop, 1, &number.to_string()).await;
+        // Another reader has been told of it, so the slow one was too.
+        let mut quick = begin(&shop, json!({"i": true})).await;
+        change(&mut quick).await;
+    }
+    let mut told = Vec::new();
+    let errors = loop {
+        let text = block(&mut body).await;
+        let data = text.strip_prefix("event: next\ndata: ").unwrap().lines().next().unwrap().to_owned();
+        let json = serde_json::from_str::<Json>(&data).unwrap();
+        if json["errors"].is_array() {
+            assert!(text.ends_with("event: complete\ndata:\n\n"), "{text}");
+            break json["errors"].clone();
+        }
+        told.push(json["data"]["artistChanges"]["cursor"].clone());
+    };
+    assert_eq!((&errors[0]["extensions"]["code"], &errors[0]["extensions"]["retry_after_ms"]), (&json!("UNAVAILABLE"), &json!(5_000)));
+    let mut again = begin(&shop, json!({"a": told.pop().unwrap_or(cursor)})).await;
+    while change(&mut again).await["revision"] != 6 {}
+}
+
+#[tokio::test]
+async fn a_subscription_ends_with_its_credential() {
+    let shop = shop().await;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+    let mut body = begin_until(&shop, json!({}), Some(now + 2)).await;
+    put(&shop, 1, "Ada").await;
+    let cursor = change(&mut body).await["cursor"].take();
+    assert_eq!(last_errors(&mut body).await[0]["extensions"]["code"], "TOKEN_EXPIRED");
+    put(&shop, 1, "Ann").await;
+    let mut again = begin(&shop, json!({ "a": cursor })).await;
+    assert_eq!(change(&mut again).await["item"], json!({"called": "Ann"}));
+    let mut gone = begin_until(&shop, json!({"a": cursor}), Some(now - 1)).await;
+    assert_eq!(last_errors(&mut gone).await[0]["extensions"]["code"], "TOKEN_EXPIRED");
 }

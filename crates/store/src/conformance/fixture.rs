@@ -11,6 +11,8 @@ pub const PERSON: EntityId = EntityId(0);
 pub const ITEM: EntityId = EntityId(1);
 /// An entry of a guest book, with a counter as its key; nobody may delete it.
 pub const ENTRY: EntityId = EntityId(2);
+/// What a caller says of itself: its key is the caller.
+pub const PROFILE: EntityId = EntityId(3);
 
 /// The fields of a person.
 #[allow(missing_docs)]
@@ -19,6 +21,13 @@ pub mod person {
     pub const NAME: FieldId = FieldId(2);
     pub const EMAIL: FieldId = FieldId(3);
     pub const PHONE: FieldId = FieldId(4);
+}
+
+/// The fields of a profile.
+#[allow(missing_docs)]
+pub mod profile {
+    use super::FieldId;
+    pub const TEXT: FieldId = FieldId(2);
 }
 
 /// The fields and relations of an item.

@@ -4,7 +4,7 @@ use fourfold_model::Value;
 use fourfold_op::{Cursor, ErrorCode, Event};
 
 use super::fixture::*;
-use super::world::{World, admin, create, delete, id, update};
+use super::world::{World, admin, caller, create, delete, id, update};
 use crate::store::{Budget, Entities, Pruned, Redacted, Retention, StoreError};
 
 cases! {
@@ -15,6 +15,7 @@ cases! {
     a_kept_log_loses_nothing
     no_key_repeats_a_revision_though_its_deletion_is_forgotten
     a_deletion_that_is_kept_keeps_its_number
+    a_key_that_the_caller_is_never_repeats_a_revision
     a_redacted_row_leaves_positions_and_no_payloads
 }
 
@@ -142,6 +143,16 @@ async fn a_deletion_that_is_kept_keeps_its_number(world: World) {
     // The first deletion goes; the second is the newest commit.
     assert_eq!(prune(&world, ALL).await.floor, 3);
     assert_eq!(world.item(1, "again", vec![]).await.revision, last + 1);
+}
+
+async fn a_key_that_the_caller_is_never_repeats_a_revision(world: World) {
+    let profile = || create(PROFILE, None, vec![(profile::TEXT, Value::text("me"))]);
+    let who = caller(7, &[]);
+    let made = world.one(&who, profile()).await;
+    world.refused(&who, profile(), ErrorCode::AlreadyExists).await;
+    let deleted = world.one(&who, delete(PROFILE, made.key.clone())).await.revision;
+    assert_eq!(world.one(&who, profile()).await.revision, deleted + 1);
+    assert_eq!(world.one(&caller(8, &[]), profile()).await.revision, 1, "another caller's is another row");
 }
 
 async fn a_redacted_row_leaves_positions_and_no_payloads(world: World) {

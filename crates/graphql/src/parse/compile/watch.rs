@@ -1,5 +1,6 @@
 //! Subscriptions: their arguments, and selections of changes.
 
+use fourfold_engine::EncodingKey;
 use fourfold_model::{Base, EntityId, Expr, FieldId, KEY, REVISION, SmolStr};
 use fourfold_op::Error;
 
@@ -18,6 +19,8 @@ pub(crate) struct WatchRequest {
     pub after: Option<Slot>,
     pub initial: Option<Slot>,
     pub entry: Entry<Shape<ChangePart>>,
+    /// Equal for two that show the same under the same names: they share the bytes of each result.
+    pub encoding: EncodingKey,
 }
 
 impl<'a> Compiler<'a> {
@@ -39,7 +42,8 @@ impl<'a> Compiler<'a> {
         }
         reads.fields.extend([KEY, REVISION]);
         let (fields, entry) = (reads.fields.into_iter().collect(), Entry::new(group.key, shape));
-        Ok(WatchRequest { entity, filter, fields, slots: std::mem::take(&mut self.slots), after, initial, entry })
+        let encoding = EncodingKey { format: "graphql", shape: format!("{entry:?}").into() };
+        Ok(WatchRequest { entity, filter, fields, slots: std::mem::take(&mut self.slots), after, initial, entry, encoding })
     }
 
     fn start(&self, group: &Group<'a>, name: &str, base: Base) -> Result<Option<Slot>, Fault> {
