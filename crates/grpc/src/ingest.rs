@@ -33,8 +33,18 @@ struct Row {
 /// Answers Ingest.
 pub fn ingest(face: Arc<Face>, id: EntityId, call: Call, messages: Messages) -> Messages {
     let Call { context, format, .. } = call;
-    let reader =
-        Reader { face: face.clone(), id, format, context: context.clone(), messages, last: 0, kind: None, rows: Vec::new(), bytes: 0, end: None };
+    let reader = Reader {
+        face: face.clone(),
+        id,
+        format,
+        context: context.clone(),
+        messages,
+        last: 0,
+        kind: None,
+        rows: Vec::new(),
+        bytes: 0,
+        end: None,
+    };
     let writer = Writer { face, id, format, context };
     Box::pin(futures_util::stream::unfold(Some((reader, writer)), next))
 }

@@ -25,6 +25,7 @@ cases! {
     merge_keeps_what_is_not_set
     a_batch_is_all_or_nothing
     rows_that_stand_alone_fail_alone
+    many_rows_that_stand_alone_see_each_other
     a_commit_has_limits
 }
 
@@ -249,6 +250,32 @@ async fn rows_that_stand_alone_fail_alone(world: World) {
     let events = world.events(&Entities::All).await;
     assert_eq!(events.len(), 3);
     assert!(events.iter().all(|event| event.commit_last == events[2].position), "one commit");
+}
+
+/// As many rows as a store may write several at a time, with some among them that meet others before or behind them.
+async fn many_rows_that_stand_alone_see_each_other(world: World) {
+    const ROWS: i64 = 150;
+    let refused = [5, 31, 32, 33, 100];
+    let named = |number: i64| {
+        let number = if refused.contains(&number) { number - 4 } else { number };
+        create(PERSON, None, vec![(person::NAME, Value::text("P")), (person::EMAIL, Value::text(format!("{number}@example.org")))])
+    };
+    let committed = world.commit_with(&admin(), (0..ROWS).map(named).collect(), true, Vec::new()).await.expect("committed");
+    let failed: Vec<i64> = (0..ROWS).zip(&committed.steps).filter(|(_, step)| step.is_err()).map(|(number, _)| number).collect();
+    assert_eq!(failed, refused);
+    let keys: Vec<&Value> = committed.steps.iter().flatten().map(|step| &step.key).collect();
+    let events = world.events(&Entities::All).await;
+    assert_eq!(events.iter().map(|event| &event.key).collect::<Vec<_>>(), keys, "an event for each row, in the order of the rows");
+    assert_eq!(world.store.count(&world.model, PERSON).await.expect("a count"), keys.len() as u64);
+
+    let upsert = WriteKind::Upsert { create_only: false, update_only: false };
+    let entry = |number: i64| Ask { kind: upsert, ..create(ENTRY, Some(Value::Int(number)), vec![(TEXT, Value::text(number.to_string()))]) };
+    let again = |number: i64| Ask { if_revision: Some(1), ..entry(number) };
+    let rows = (1..=ROWS).flat_map(|number| if number % 40 == 0 { vec![entry(number), again(number)] } else { vec![entry(number)] });
+    let committed = world.commit_with(&admin(), rows.collect(), true, Vec::new()).await.expect("committed");
+    let kept = committed.steps.iter().map(|step| step.as_ref().expect("no refusal")).filter(|step| step.change.is_none()).count();
+    assert_eq!(kept, 3, "a row that waits is there for the rows behind it");
+    assert_eq!(world.store.count(&world.model, ENTRY).await.expect("a count"), ROWS as u64);
 }
 
 async fn a_commit_has_limits(world: World) {
