@@ -184,7 +184,7 @@ impl Writer {
             Some(None) => return None,
             None => {}
         }
-        let Some(first) = self.rows.recv().await else { return None };
+        let first = self.rows.recv().await?;
         let mut read = self.gather(first).await;
         self.ended = read.end.take().map(Some);
         if read.rows.is_empty() {
