@@ -43,6 +43,7 @@ const SUITES: &[Suite] = &[
     client("centrifuge", Tool::Node, "centrifuge.mjs"),
     checker("centrifuge-subscribe", Tool::Node, "centrifuge_subscribe.mjs"),
     checker("openapi-typescript", Tool::Node, "openapi_typescript.mjs"),
+    checker("events", Tool::Node, "events.mjs"),
     checker("linters", Tool::Node, "linters.mjs"),
     checker("browser", Tool::Node, "browser.mjs"),
     client("gql", Tool::Python, "gql_client.py"),

@@ -17,6 +17,7 @@ mod token;
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use fourfold_server::contract::View;
 
 use crate::failure::Failure;
 use crate::settings::SettingFlags;
@@ -66,6 +67,9 @@ pub enum Command {
     Contract {
         /// Which one
         kind: contract::Kind,
+        /// Of `asyncapi`: as a client sees it
+        #[arg(long)]
+        client: bool,
         /// A model file, or a folder that holds one
         #[arg(default_value = ".")]
         path: PathBuf,
@@ -135,7 +139,7 @@ impl Command {
             Command::Check { path, write } => check::run(&path, write),
             Command::Fmt { path, check } => fmt::run(&path, check),
             Command::Migrate { what } => migrate::run(&what),
-            Command::Contract { kind, path } => contract::run(kind, &path),
+            Command::Contract { kind, client, path } => contract::run(kind, if client { View::Client } else { View::Server }, &path),
             Command::Import { source, out } => import::run(&source, &out),
             Command::Events { what } => events::run(&what),
             Command::Backup { file, path, settings } => backup::run(&file, &path, &settings),

@@ -595,6 +595,10 @@ impl Entity {
     pub fn is_open(&self) -> bool {
         self.rules_for(Verb::Read).any(|rule| rule.expr == Expr::truth())
     }
+    /// Whether it can be watched; else a watch is refused, naming why.
+    pub fn is_watchable(&self) -> bool {
+        self.watch && self.class != RuleClass::General
+    }
     /// The field of this name.
     pub fn field_by_name(&self, name: &str) -> Option<FieldId> {
         self.field_names.get(name).copied()

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use fourfold_model::{Entity, EntityId, Expr, ExprKind, FieldId, KEY, RuleClass, SharedModel, Value, Verb};
+use fourfold_model::{Entity, EntityId, Expr, ExprKind, FieldId, KEY, SharedModel, Value, Verb};
 use fourfold_op::{Answered, Context, Error, ErrorCode, Event, Limits};
 
 use crate::coerce::coerce;
@@ -125,11 +125,11 @@ pub(crate) fn follow(model: &SharedModel, entity: EntityId, rule: &Expr, limits:
 
 /// Why an entity cannot be watched, naming the rule.
 fn why_not(entity: &Entity) -> Option<String> {
+    if entity.is_watchable() {
+        return None;
+    }
     if !entity.watch {
         return Some("the model says `@@watch(false)`".to_owned());
-    }
-    if entity.class != RuleClass::General {
-        return None;
     }
     let rule = entity.rules_for(Verb::Read).find(|rule| looks_further(&rule.expr));
     let mask = entity.fields.iter().find(|field| field.read_rule.as_ref().is_some_and(looks_further));

@@ -1,5 +1,7 @@
-//! The contract: OpenAPI 3.1, a function of the model alone.
+//! The contracts: OpenAPI 3.1, AsyncAPI 3.0 and the JSON Schema of events, functions of the model alone.
 
+mod asyncapi;
+mod events;
 mod kinds;
 mod parameters;
 mod paths;
@@ -9,6 +11,9 @@ mod values;
 use fourfold_model::{Entity, EntityId, Model};
 use fourfold_op::params::Face;
 use serde_json::{Map, Value, json};
+
+pub use asyncapi::{View, asyncapi};
+pub use events::events;
 
 /// The OpenAPI 3.1 document of a model, as JSON: every path, parameter, schema and problem of this face.
 pub fn openapi(model: &Model) -> String {
@@ -31,7 +36,11 @@ pub fn openapi(model: &Model) -> String {
             "responses": responses::problems(),
         },
     });
-    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    text_of(&document)
+}
+
+fn text_of(document: &Value) -> String {
+    let mut text = serde_json::to_string_pretty(document).unwrap_or_default();
     text.push('\n');
     text
 }

@@ -103,6 +103,8 @@ async fn contracts_health_and_problems_are_served() {
     let asked = started(false).await;
     for (path, holds) in [
         ("/openapi.json", "\"openapi\""),
+        ("/asyncapi.json", "\"action\": \"send\""),
+        ("/asyncapi.client.json", "\"action\": \"receive\""),
         ("/schema.graphql", "type Product"),
         ("/schema.proto", "service ProductService"),
         ("/descriptor.binpb", "ProductService"),

@@ -94,12 +94,28 @@ fn contracts_are_what_the_server_serves() {
     let folder = Folder::with(&[("shop.fourfold", SHOP)]);
     run(&folder, &["check", "--write"]).ended(0);
     let server = Server::start(&folder, &["serve"]);
-    for (kind, path) in [("openapi", "/openapi.json"), ("graphql", "/schema.graphql"), ("proto", "/schema.proto")] {
-        let printed = run(&folder, &["contract", kind]).ended(0);
+    for (kind, path) in [
+        (vec!["openapi"], "/openapi.json"),
+        (vec!["asyncapi"], "/asyncapi.json"),
+        (vec!["asyncapi", "--client"], "/asyncapi.client.json"),
+        (vec!["graphql"], "/schema.graphql"),
+        (vec!["proto"], "/schema.proto"),
+    ] {
+        let printed = run(&folder, &[vec!["contract"], kind].concat()).ended(0);
         assert_eq!(printed.err, "");
-        assert_eq!(printed.out, server.get(path).text(), "{kind}");
-        assert!(printed.out.contains("Product"), "{kind}: {}", printed.out);
+        assert_eq!(printed.out, server.get(path).text(), "{path}");
+        assert!(printed.out.contains("Product"), "{path}: {}", printed.out);
     }
+}
+
+#[test]
+fn the_schema_of_events_is_printed_and_has_one_view() {
+    let folder = Folder::with(&[("shop.fourfold", SHOP)]);
+    run(&folder, &["check", "--write"]).ended(0);
+    let printed = run(&folder, &["contract", "events"]).ended(0);
+    assert!(printed.out.contains("\"Product.changed\""), "{}", printed.out);
+    let refused = run(&folder, &["contract", "events", "--client"]).ended(2);
+    assert!(refused.err.contains("`--client` is a view of `asyncapi`"), "{}", refused.err);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The schemas of entities, owned types, enums and answers.
 
-use fourfold_model::{Entity, Field, KEY, Model, RelationKind};
+use fourfold_model::{Entity, Field, KEY, Model, OwnedType, RelationKind};
 use fourfold_op::params::Face;
 use serde_json::{Map, Value, json};
 
@@ -8,16 +8,9 @@ use super::values::{Side, field, or_null};
 use super::{object, reference, shown};
 
 pub(super) fn all(model: &Model) -> Value {
-    let mut schemas = Map::new();
-    for one in &model.enums {
-        let names: Vec<&str> = one.values.iter().map(|value| value.name.as_str()).collect();
-        schemas.insert(one.name.to_string(), described(json!({"type": "string", "enum": names}), one.doc.as_deref()));
-    }
+    let mut schemas = types(model);
     for one in &model.owned {
-        let input = members(model, one.fields.iter().filter(|field| field.writable()), Side::In);
-        schemas.insert(format!("{}Input", one.name), input);
-        let output = members(model, one.fields.iter().filter(|field| !field.secret), Side::Out);
-        schemas.insert(one.name.to_string(), described(output, one.doc.as_deref()));
+        schemas.insert(format!("{}Input", one.name), owned_input(model, one));
     }
     for (_, entity) in shown(model) {
         add_entity(&mut schemas, model, entity);
@@ -26,14 +19,42 @@ pub(super) fn all(model: &Model) -> Value {
     Value::Object(schemas)
 }
 
-fn described(mut schema: Value, doc: Option<&str>) -> Value {
+/// The enums and owned types, as a reader gets them.
+pub(super) fn types(model: &Model) -> Map<String, Value> {
+    let enums = model.enums.iter().map(|one| {
+        let names: Vec<&str> = one.values.iter().map(|value| value.name.as_str()).collect();
+        (one.name.to_string(), described(json!({"type": "string", "enum": names}), one.doc.as_deref()))
+    });
+    let owned = model.owned.iter().map(|one| {
+        let output = members(model, one.fields.iter().filter(|field| !field.secret), Side::Out);
+        (one.name.to_string(), described(output, one.doc.as_deref()))
+    });
+    enums.chain(owned).collect()
+}
+
+/// An owned type, as a client sends it.
+pub(super) fn owned_input(model: &Model, one: &OwnedType) -> Value {
+    members(model, one.fields.iter().filter(|field| field.writable()), Side::In)
+}
+
+/// An entity's readable fields. `fields` may leave any out, so none is required.
+pub(super) fn readable(model: &Model, entity: &Entity) -> Value {
+    described(members(model, entity.fields.iter().filter(|field| !field.secret), Side::Out), entity.doc.as_deref())
+}
+
+/// An entity's fields that a client may write.
+pub(super) fn writable(model: &Model, entity: &Entity) -> Value {
+    members(model, entity.fields.iter().filter(|field| field.writable()), Side::In)
+}
+
+pub(super) fn described(mut schema: Value, doc: Option<&str>) -> Value {
     if let (Some(members), Some(doc)) = (schema.as_object_mut(), doc) {
         members.insert("description".to_owned(), json!(doc));
     }
     schema
 }
 
-fn members<'a>(model: &Model, fields: impl Iterator<Item = &'a Field>, side: Side) -> Value {
+pub(super) fn members<'a>(model: &Model, fields: impl Iterator<Item = &'a Field>, side: Side) -> Value {
     let properties = object(fields.map(|of| (of.name.to_string(), field(model, of, side))));
     let mut schema = json!({"type": "object", "properties": properties});
     if let (Side::In, Some(members)) = (side, schema.as_object_mut()) {
@@ -44,7 +65,7 @@ fn members<'a>(model: &Model, fields: impl Iterator<Item = &'a Field>, side: Sid
 
 fn add_entity(schemas: &mut Map<String, Value>, model: &Model, entity: &Entity) {
     let name = &entity.name;
-    schemas.insert(name.to_string(), described(row(model, entity), entity.doc.as_deref()));
+    schemas.insert(name.to_string(), row(model, entity));
     schemas.insert(format!("{name}List"), list(name));
     schemas.insert(format!("{name}Groups"), groups());
     if entity.readonly {
@@ -75,9 +96,9 @@ fn is_required(field: &Field) -> bool {
     !field.ty.nullable && !field.ty.list && field.default.is_none() && !matches!(field.ty.base, fourfold_model::Base::Owned(_))
 }
 
-/// A row: its readable fields, and relations where `expand` names them. `fields` may leave any out, so none is required.
+/// A row: its readable fields, and relations where `expand` names them.
 fn row(model: &Model, entity: &Entity) -> Value {
-    let fields = entity.fields.iter().filter(|field| !field.secret).map(|of| (of.name.to_string(), field(model, of, Side::Out)));
+    let mut schema = readable(model, entity);
     let reachable = entity.relations.iter().filter(|relation| Face::Rest.shows(model.entity(relation.target)));
     let relations = reachable.map(|relation| {
         let target = reference("schemas", &model.entity(relation.target).name);
@@ -91,7 +112,10 @@ fn row(model: &Model, entity: &Entity) -> Value {
         };
         (relation.name.to_string(), described(schema, Some("Shown where `expand` names it.")))
     });
-    json!({"type": "object", "properties": object(fields.chain(relations))})
+    if let Some(properties) = schema["properties"].as_object_mut() {
+        properties.extend(relations);
+    }
+    schema
 }
 
 fn list(name: &str) -> Value {
@@ -163,7 +187,7 @@ fn add_shared(schemas: &mut Map<String, Value>) {
     );
 }
 
-fn problem() -> Value {
+pub(super) fn problem() -> Value {
     let codes: Vec<&str> = fourfold_op::error::CODES.iter().map(|row| row.name).collect();
     json!({
         "type": "object",

@@ -15,7 +15,8 @@ use fourfold_ws::WebSocket;
 
 use crate::auth::Auth;
 use crate::config::Visibility;
-use crate::{contract, page};
+use crate::contract::{self, View};
+use crate::page;
 
 /// Everything that belongs to one model.
 pub struct Faces {
@@ -103,13 +104,17 @@ struct Contract {
     write: fn(&Model) -> Bytes,
 }
 
+const ASYNCAPI: &str = "application/vnd.aai.asyncapi+json;version=3.0.0";
+
 /// Where the contracts are.
-const CONTRACTS: [Contract; 4] = [
+const CONTRACTS: [Contract; 6] = [
     Contract {
         path: "/openapi.json",
         media_type: "application/vnd.oai.openapi+json;version=3.1",
         write: |model| contract::openapi(model).into(),
     },
+    Contract { path: "/asyncapi.json", media_type: ASYNCAPI, write: |model| contract::asyncapi(model, View::Server).into() },
+    Contract { path: "/asyncapi.client.json", media_type: ASYNCAPI, write: |model| contract::asyncapi(model, View::Client).into() },
     Contract { path: "/schema.graphql", media_type: "text/plain; charset=utf-8", write: |model| contract::graphql(model).into() },
     Contract { path: "/schema.proto", media_type: "text/plain; charset=utf-8", write: |model| contract::proto(model).into() },
     Contract { path: "/descriptor.binpb", media_type: "application/octet-stream", write: |model| contract::descriptor(model).into() },
