@@ -269,7 +269,8 @@ async fn many_rows_that_stand_alone_see_each_other(world: World) {
     assert_eq!(world.store.count(&world.model, PERSON).await.expect("a count"), keys.len() as u64);
 
     let upsert = WriteKind::Upsert { create_only: false, update_only: false };
-    let entry = |number: i64| Ask { kind: upsert, ..create(ENTRY, Some(Value::Int(number)), vec![(TEXT, Value::text(number.to_string()))]) };
+    let entry =
+        |number: i64| Ask { kind: upsert, ..create(ENTRY, Some(Value::Int(number)), vec![(TEXT, Value::text(number.to_string()))]) };
     let again = |number: i64| Ask { if_revision: Some(1), ..entry(number) };
     let rows = (1..=ROWS).flat_map(|number| if number % 40 == 0 { vec![entry(number), again(number)] } else { vec![entry(number)] });
     let committed = world.commit_with(&admin(), rows.collect(), true, Vec::new()).await.expect("committed");
