@@ -228,10 +228,11 @@ def _():
     equal(len(page.artists), 200)
 
 
-@check("a deadline that has passed")
+@check("a deadline that has passed ends a watch")
 def _():
-    request = pb2.ListTracksRequest(page_size=1000, read_mask={"paths": ["name", "album.artist.name", "genre.name"]})
-    refusal(Code.DEADLINE_EXCEEDED, tracks.ListTracks, request, timeout=0.001)
+    seconds = 0.2
+    genres = pb2_grpc.GenreServiceStub(channel)
+    refusal(Code.DEADLINE_EXCEEDED, lambda *given, **options: list(genres.WatchGenres(*given, **options)), pb2.WatchGenresRequest(), timeout=seconds)
 
 
 @check("an unknown method")
