@@ -1,5 +1,7 @@
 //! The protocols: gRPC, gRPC-Web and Connect by `connectrpc`. Nothing else here knows that crate, so that another can take its place.
 
+mod inbound;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
@@ -17,13 +19,16 @@ use connectrpc::{
 };
 use fourfold_op::{Authenticated, Context};
 use futures_util::{Stream, StreamExt};
+use http::header::{CONTENT_TYPE, HeaderName};
 use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
 use tower_service::Service;
 
 use crate::error::Status;
+use inbound::Lender;
 
 /// A body of the server's.
-pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+pub type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 
 /// A future that may cross threads.
 pub type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -75,8 +80,11 @@ pub trait Methods: Send + Sync + 'static {
 /// Serves methods over HTTP.
 pub struct Transport<M> {
     service: ConnectRpcService<Dispatch<M>>,
+    methods: Arc<M>,
+    message_bytes_max: usize,
 }
 
+const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 /// Answers of Connect below this many bytes are not worth a compression.
 const COMPRESS_MIN_BYTES: usize = 1_024;
 /// What an envelope and a compressed message may take beyond the message itself.
@@ -87,20 +95,37 @@ impl<M: Methods> Transport<M> {
     pub fn new(methods: Arc<M>, message_bytes_max: usize) -> Transport<M> {
         let limits =
             Limits::default().with_max_message_size(message_bytes_max).with_max_request_body_size(message_bytes_max + ENVELOPE_BYTES);
-        let service = ConnectRpcService::new(Dispatch(methods))
+        let service = ConnectRpcService::new(Dispatch(methods.clone()))
             .with_limits(limits)
             .with_compression_policy(CompressionPolicy::default().with_min_size(COMPRESS_MIN_BYTES))
             .with_deadline_policy(DeadlinePolicy::new().with_enforce_on_streams(true));
-        Transport { service }
+        Transport { service, methods, message_bytes_max }
     }
 
     /// Serves one request.
     pub async fn serve(&self, context: Context, mut request: http::Request<Body>) -> http::Response<Body> {
         request.extensions_mut().insert(context);
-        let request = request.map(|body| body.map_err(BodyError));
+        let request = self.readable(request);
         // The service is a handle to shared parts: `call` wants it mutable and changes nothing.
         let Ok(response) = self.service.clone().call(request).await;
         response.map(|body| body.map_err(|never: Infallible| match never {}).boxed_unsync())
+    }
+
+    /// The request as `connectrpc` reads it: the body of a stream of gRPC can be lent, unless its messages may be compressed.
+    fn readable(&self, request: http::Request<Body>) -> http::Request<UnsyncBoxBody<Bytes, BodyError>> {
+        let is_one_of = |name, values: &[&str]| request.headers().get(name).is_none_or(|value| values.iter().any(|one| value == one));
+        let is_plain = request.method() == http::Method::POST
+            && request.headers().contains_key(CONTENT_TYPE)
+            && is_one_of(CONTENT_TYPE, &["application/grpc", "application/grpc+proto"])
+            && is_one_of(GRPC_ENCODING, &["identity"]);
+        if !is_plain || self.methods.kind(request.uri().path().trim_start_matches('/')) != Some(Kind::Streams) {
+            return request.map(|body| body.map_err(BodyError).boxed_unsync());
+        }
+        let (parts, body) = request.into_parts();
+        let (rest, lender) = inbound::split(body, self.message_bytes_max);
+        let mut request = http::Request::from_parts(parts, rest.boxed_unsync());
+        request.extensions_mut().insert(lender);
+        request
     }
 }
 
@@ -147,8 +172,18 @@ impl<M: Methods> Dispatcher for Dispatch<M> {
         Box::pin(async move { Err(error) })
     }
 
-    fn call_bidi_streaming(&self, path: &str, context: RequestContext, requests: RequestStream, format: CodecFormat) -> StreamingResult {
-        self.stream(path, context, Box::pin(requests.map(|message| message.map_err(status))), format)
+    fn call_bidi_streaming(
+        &self,
+        path: &str,
+        mut context: RequestContext,
+        requests: RequestStream,
+        format: CodecFormat,
+    ) -> StreamingResult {
+        let messages: Messages = match context.extensions_mut().remove::<Lender>() {
+            Some(lender) => lender.lend(requests),
+            None => Box::pin(requests.map(|message| message.map_err(status))),
+        };
+        self.stream(path, context, messages, format)
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod inbound;
 mod oracle;
 mod shop;
 mod stream;
