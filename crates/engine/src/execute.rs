@@ -99,27 +99,42 @@ impl Engine {
         claim: Option<Claimed>,
     ) -> Result<Result<Committed, Space>, Error> {
         in_time(deadline, Instant::now())?;
+        ended(deadline, self.begin(plan, side, claim)).await
+    }
+
+    /// Hands a commit to the store, after those that were handed to it before; it goes on whether it is waited for or not.
+    pub(crate) fn begin(&self, plan: WritePlan, side: Vec<Side>, claim: Option<Claimed>) -> Commit {
         let commit = self.store.commit(plan, side);
-        let task = tokio::spawn(async move {
+        tokio::spawn(async move {
             let result = commit.await;
             // The key is free again only when the commit has ended, whoever still waits for it.
             drop(claim);
             result
-        });
-        let joined = match deadline.0 {
-            None => task.await,
-            Some(at) => match tokio::time::timeout_at(at.into(), task).await {
-                Ok(joined) => joined,
-                Err(_) => return Err(unknown_outcome("the deadline passed while the commit was under way")),
-            },
-        };
-        match joined {
-            Ok(Ok(committed)) => Ok(Ok(committed)),
-            Ok(Err(CommitError::Conflict(space))) => Ok(Err(space)),
-            Ok(Err(CommitError::Refused(error))) => Err(error),
-            Ok(Err(CommitError::Unknown(why))) => Err(unknown_outcome(why)),
-            Err(join) => Err(unknown_outcome(join)),
-        }
+        })
+    }
+}
+
+/// A commit under way.
+pub(crate) type Commit = tokio::task::JoinHandle<Result<Committed, CommitError>>;
+
+/// How a commit ended; the inner error is the side record that was in its way.
+///
+/// # Errors
+/// Why it was refused; `unknown_outcome`, also when the deadline passes first.
+pub(crate) async fn ended(deadline: &Deadline, commit: Commit) -> Result<Result<Committed, Space>, Error> {
+    let joined = match deadline.0 {
+        None => commit.await,
+        Some(at) => match tokio::time::timeout_at(at.into(), commit).await {
+            Ok(joined) => joined,
+            Err(_) => return Err(unknown_outcome("the deadline passed while the commit was under way")),
+        },
+    };
+    match joined {
+        Ok(Ok(committed)) => Ok(Ok(committed)),
+        Ok(Err(CommitError::Conflict(space))) => Ok(Err(space)),
+        Ok(Err(CommitError::Refused(error))) => Err(error),
+        Ok(Err(CommitError::Unknown(why))) => Err(unknown_outcome(why)),
+        Err(join) => Err(unknown_outcome(join)),
     }
 }
 

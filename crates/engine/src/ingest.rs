@@ -8,7 +8,7 @@ use fourfold_op::{Answer, Change, Context, Error, Operand, Operation, Write, Wri
 use fourfold_plan::{Plan, WritePlan};
 use fourfold_store::SettledStep;
 
-use crate::execute::{conflict, in_time};
+use crate::execute::{Commit, conflict, ended, in_time};
 use crate::observe::{self, Happened};
 use crate::{Engine, Prepared};
 
@@ -22,14 +22,15 @@ pub struct IngestRow {
 }
 
 /// Rows of one call.
-pub const INGEST_ROWS_MAX: usize = 1_000;
+pub const INGEST_ROWS_MAX: usize = 4_000;
 
 impl Engine {
-    /// Writes rows of one entity, each standing alone, in as few commits as the limits on a commit allow; at most 1,000 rows a call.
+    /// Writes rows of one entity, each standing alone, in as few commits as the limits on a commit allow; at most 4,000 rows a call.
+    /// The commits of a call are under way together, in order, so that the store can make them durable together.
     ///
     /// # Errors
     /// For each row those of [`Engine::execute`]. For all of them: `limit_exceeded`, `deadline_exceeded`, `unavailable`, `unknown_outcome` (then
-    /// rows before the failed commit may stand).
+    /// the rows of other commits may stand).
     pub async fn ingest(
         &self,
         context: &Context,
@@ -41,21 +42,23 @@ impl Engine {
             return Err(Error::limit("ingest_rows_max", INGEST_ROWS_MAX, "rows"));
         }
         in_time(&context.deadline, Instant::now())?;
-        let mut batch = Batch { engine: self, context, plan: None, values: Vec::new(), places: Vec::new(), bytes: 0, commits: 0 };
+        let mut batch = Batch { engine: self, context, plan: None, values: Vec::new(), places: Vec::new(), bytes: 0, commits: Vec::new() };
         let mut answers: Vec<Option<Answered>> = Vec::with_capacity(rows.len());
         let mut shape = Shape::new(self, entity, kind);
         for row in rows {
             let bytes = row.set.iter().map(|(_, value)| size_of(value)).sum::<usize>() + 64;
-            if batch.bytes + bytes > self.limits.commit_bytes_max / 4 {
-                batch.commit(&mut answers).await?;
+            if batch.bytes + bytes > self.limits.commit_bytes_max / 4 || batch.places.len() >= self.limits.commit_events_max {
+                batch.begin();
             }
             // What is bound is answered by its commit.
             answers.push(batch.push(&mut shape, row, bytes, answers.len()).err().map(Err));
         }
-        batch.commit(&mut answers).await?;
+        batch.begin();
+        let commits = batch.commits.len();
+        batch.end(&mut answers).await?;
         let refused = answers.iter().flatten().filter(|answer| answer.is_err()).count();
         let written = answers.len() - refused;
-        observe::note(&Happened::Ingested { request: &context.request.0, written, refused, commits: batch.commits });
+        observe::note(&Happened::Ingested { request: &context.request.0, written, refused, commits });
         Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(Error::internal("a row was not answered")))).collect())
     }
 }
@@ -72,7 +75,8 @@ struct Batch<'a> {
     /// Where each step's answer goes.
     places: Vec<usize>,
     bytes: usize,
-    commits: usize,
+    /// Those under way, with the places of their steps' answers.
+    commits: Vec<(Vec<usize>, Commit)>,
 }
 
 impl Batch<'_> {
@@ -92,14 +96,21 @@ impl Batch<'_> {
         Ok(())
     }
 
-    async fn commit(&mut self, answers: &mut [Option<Answered>]) -> Result<(), Error> {
+    /// Hands what is bound to the store.
+    fn begin(&mut self) {
         self.bytes = 0;
-        let Some(plan) = self.plan.take() else { return Ok(()) };
-        self.commits += 1;
-        let committed = self.engine.commit(&self.context.deadline, plan, Vec::new(), None).await?.map_err(conflict)?;
-        for (place, step) in self.places.drain(..).zip(committed.steps) {
-            if let Some(answer) = answers.get_mut(place) {
-                *answer = Some(step.map(written));
+        if let Some(plan) = self.plan.take() {
+            self.commits.push((std::mem::take(&mut self.places), self.engine.begin(plan, Vec::new(), None)));
+        }
+    }
+
+    async fn end(self, answers: &mut [Option<Answered>]) -> Result<(), Error> {
+        for (places, commit) in self.commits {
+            let committed = ended(&self.context.deadline, commit).await?.map_err(conflict)?;
+            for (place, step) in places.into_iter().zip(committed.steps) {
+                if let Some(answer) = answers.get_mut(place) {
+                    *answer = Some(step.map(written));
+                }
             }
         }
         Ok(())

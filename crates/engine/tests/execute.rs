@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fourfold_engine::ingest::INGEST_ROWS_MAX;
 use fourfold_engine::{Engine, Executed, IngestRow};
 use fourfold_model::{FieldId, Value};
 use fourfold_op::{
@@ -257,7 +258,7 @@ async fn ingested_rows_stand_alone() {
     let invalid = Some(ErrorCode::InvalidArgument);
     assert_eq!(codes, [None, None, Some(ErrorCode::AlreadyExists), invalid, invalid, None]);
     assert_eq!(count(&served).await, 3);
-    let many = vec![IngestRow::default(); 1_001];
+    let many = vec![IngestRow::default(); INGEST_ROWS_MAX + 1];
     let error = served.engine.ingest(&admin(), ITEM, WriteKind::Create, many).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::LimitExceeded);
 }
@@ -268,4 +269,7 @@ async fn large_ingests_are_several_commits() {
     let large = || IngestRow { key: None, set: vec![(item::TITLE, Value::text("t")), (item::NOTE, Value::text("x".repeat(60_000)))] };
     let answers = served.engine.ingest(&admin(), ITEM, WriteKind::Create, (0..100).map(|_| large()).collect()).await.unwrap();
     assert!(answers.iter().all(Result::is_ok), "6 MB go in, though one commit holds 4 MiB");
+    let small = (0..INGEST_ROWS_MAX).map(|_| IngestRow { key: None, set: vec![(item::TITLE, Value::text("t"))] });
+    let answers = served.engine.ingest(&admin(), ITEM, WriteKind::Create, small.collect()).await.unwrap();
+    assert!(answers.iter().all(Result::is_ok), "4,000 rows go in, though one commit holds 1,000");
 }

@@ -99,12 +99,17 @@ impl Reader {
         self.end.is_none() && self.rows.len() < limits.ingest_rows_ahead_max && self.bytes < limits.grpc_message_bytes_max
     }
 
+    /// An answer is to one commit.
+    fn commit_rows_max(&self) -> usize {
+        self.face.engine.limits().commit_events_max.min(INGEST_ROWS_MAX)
+    }
+
     /// Waits for rows, or the end; then takes what is on its way already, so that a commit of few rows does not go before them.
     async fn gather(&mut self) {
         while self.rows.is_empty() && self.end.is_none() {
             self.read().await;
         }
-        while self.rows.len() < INGEST_ROWS_MAX && self.has_room() {
+        while self.rows.len() < self.commit_rows_max() && self.has_room() {
             if self.read().now_or_never().is_none() {
                 tokio::task::yield_now().await;
                 if self.read().now_or_never().is_none() {
@@ -116,7 +121,7 @@ impl Reader {
 
     /// The rows of the next commit.
     fn take(&mut self) -> Vec<Row> {
-        let count = self.rows.len().min(INGEST_ROWS_MAX);
+        let count = self.rows.len().min(self.commit_rows_max());
         let behind = self.rows.split_off(count);
         let rows = std::mem::replace(&mut self.rows, behind);
         self.bytes -= rows.iter().map(|row| row.bytes).sum::<usize>();

@@ -83,9 +83,10 @@ impl Exchange<'_> {
 
     async fn chunk(&self, resource: &Resource, lines: &mut Lines) -> Result<Vec<Line>, Error> {
         let (model, limits) = (self.model(), self.rest.engine.limits());
-        let mut chunk = Vec::new();
-        while chunk.len() < INGEST_ROWS_MAX {
+        let (mut chunk, mut bytes) = (Vec::new(), 0);
+        while chunk.len() < INGEST_ROWS_MAX && bytes < limits.commit_bytes_max {
             let Some((number, line)) = lines.next().await? else { break };
+            bytes += line.as_ref().map_or(0, |line| line.len());
             let row = line.and_then(|line| {
                 let (key, set) = split_key(read_entity(model, resource.entity, line, limits)?);
                 Ok(IngestRow { key, set })
