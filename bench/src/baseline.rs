@@ -3,6 +3,7 @@
 mod answer;
 mod bytes;
 mod database;
+mod fanout;
 mod json;
 mod nested;
 mod sql;
@@ -18,8 +19,8 @@ use crate::{Failure, required};
 
 /// Runs one of them until it is killed. Prints `http://127.0.0.1:PORT` when it listens.
 pub fn run(kind: &str, arguments: &[&str]) -> Result<(), Failure> {
-    let source = Path::new(required(arguments, "--source")?);
-    let data = Path::new(required(arguments, "--data")?);
+    let source = || Ok::<_, Failure>(Path::new(required(arguments, "--source")?));
+    let data = || Ok::<_, Failure>(Path::new(required(arguments, "--data")?));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -30,18 +31,22 @@ pub fn run(kind: &str, arguments: &[&str]) -> Result<(), Failure> {
                 bytes::serve(listener).await
             }
             "sql" => {
-                let path = database::create(source, data)?;
+                let path = database::create(source()?, data()?)?;
                 let writer = writer::start(&path)?;
                 println!("http://{address}");
                 sql::serve(listener, &path, writer).await
             }
             "tonic" => {
-                let path = database::create(source, data)?;
+                let path = database::create(source()?, data()?)?;
                 let writer = writer::start(&path)?;
                 println!("http://{address}");
                 tonic::serve(listener, &path, writer).await
             }
-            unknown => Err(format!("unknown baseline `{unknown}`: bytes, sql or tonic").into()),
+            "fanout" => {
+                println!("http://{address}");
+                fanout::serve(listener).await
+            }
+            unknown => Err(format!("unknown baseline `{unknown}`: bytes, fanout, sql or tonic").into()),
         }
     })
 }

@@ -5,8 +5,10 @@
 //! `taskset` is there, because the steady figure is the server's CPU time a request, not its requests a second.
 
 mod baseline;
+mod fanout;
 mod load;
 mod measure;
+mod server;
 
 use std::process::ExitCode;
 
@@ -18,7 +20,8 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const USAGE: &str = "\
 fourfold-bench run --binary PATH --model DIR --out DIR [--seconds N] [--rounds N] [--rows N] [--only TEXT]
-fourfold-bench baseline bytes|sql|tonic --source CHINOOK.sqlite --data DIR
+fourfold-bench fanout --binary PATH --out DIR [--subscribers N] [--seconds N] [--rounds N]
+fourfold-bench baseline bytes|fanout|sql|tonic --source CHINOOK.sqlite --data DIR
 ";
 
 fn main() -> ExitCode {
@@ -26,6 +29,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         ["run", rest @ ..] => measure::run(rest),
+        ["fanout", rest @ ..] => fanout::run(rest),
         ["baseline", kind, rest @ ..] => baseline::run(kind, rest),
         _ => Err(USAGE.into()),
     };

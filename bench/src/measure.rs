@@ -3,22 +3,18 @@
 mod ingest;
 mod jobs;
 mod messages;
-mod server;
 mod table;
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::server::{self, Place, Server, Static};
 use crate::{Failure, load, number, option, required};
 use jobs::{Job, Target};
-use server::{Server, Static};
 use table::{Line, Table};
 
 /// What the command line said.
 pub struct Settings {
-    binary: PathBuf,
-    model: PathBuf,
-    out: PathBuf,
+    place: Place,
     time: Duration,
     rounds: u64,
     rows: u64,
@@ -28,9 +24,11 @@ pub struct Settings {
 impl Settings {
     fn read(arguments: &[&str]) -> Result<Settings, Failure> {
         Ok(Settings {
-            binary: Path::new(required(arguments, "--binary")?).to_owned(),
-            model: Path::new(required(arguments, "--model")?).to_owned(),
-            out: Path::new(required(arguments, "--out")?).to_owned(),
+            place: Place {
+                binary: required(arguments, "--binary")?.into(),
+                model: required(arguments, "--model")?.into(),
+                out: required(arguments, "--out")?.into(),
+            },
             time: Duration::from_secs(number(arguments, "--seconds", 4)?),
             rounds: number(arguments, "--rounds", 3)?,
             rows: number(arguments, "--rows", 100_000)?,
@@ -51,22 +49,22 @@ pub fn run(arguments: &[&str]) -> Result<(), Failure> {
     let table = runtime.block_on(measure(&settings))?;
     let text = table.to_string();
     println!("{text}");
-    let file = settings.out.join("table.md");
+    let file = settings.place.out.join("table.md");
     std::fs::write(&file, text)?;
     println!("saved to {}", file.display());
     Ok(())
 }
 
 async fn measure(settings: &Settings) -> Result<Table, Failure> {
-    let _ = std::fs::remove_dir_all(&settings.out);
-    std::fs::create_dir_all(&settings.out)?;
+    let _ = std::fs::remove_dir_all(&settings.place.out);
+    std::fs::create_dir_all(&settings.place.out)?;
     let mut table = Table::default();
-    let Static { server: fourfold, notes } = Static::of(settings, Server::fourfold(settings)?).await?;
+    let Static { server: fourfold, notes } = Static::of(&settings.place, Server::fourfold(&settings.place)?).await?;
     table.notes = notes;
-    let sql = Server::baseline(settings, "sql")?;
-    let tonic = Server::baseline(settings, "tonic")?;
-    let bytes = Server::baseline(settings, "bytes")?;
-    let messages = messages::Messages::fetch(&fourfold, &server::package(&settings.model)?).await?;
+    let sql = Server::baseline(&settings.place, "sql")?;
+    let tonic = Server::baseline(&settings.place, "tonic")?;
+    let bytes = Server::baseline(&settings.place, "bytes")?;
+    let messages = messages::Messages::fetch(&fourfold, &server::package(&settings.place.model)?).await?;
     for job in jobs::all(&fourfold, &messages) {
         if settings.wants(job.name) {
             let baseline = match job.baseline {

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::messages::Messages;
-use super::server::Server;
 use super::table::Line;
 use super::{Settings, median};
 use crate::Failure;
 use crate::load::{Seen, Shared, grpc, http1};
+use crate::server::Server;
 
 /// Keys of the ingested rows begin here; each ingest takes the next ones.
 const FIRST_KEY: u64 = 300_000_000;

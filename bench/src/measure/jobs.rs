@@ -7,9 +7,9 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::messages::Messages;
-use super::server::Server;
 use crate::Failure;
 use crate::load::{Shared, grpc, http1, ws};
+use crate::server::Server;
 
 type Make = Arc<dyn Fn(u64) -> Vec<u8> + Send + Sync>;
 type Task = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;

@@ -3,9 +3,9 @@
 use prost_reflect::prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 
-use super::server::Server;
 use crate::Failure;
 use crate::load::http1;
+use crate::server::Server;
 
 /// The messages of the running server.
 #[derive(Clone)]

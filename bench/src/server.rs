@@ -1,15 +1,24 @@
 //! The servers under load: started, pinned to a core of their own, and watched through `/proc`.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::Settings;
 use crate::Failure;
 use crate::load::http1;
 
 const SECRET: &str = "a secret that only this benchmark knows, of 32 bytes and more";
+
+/// What is served, and where it keeps what it writes.
+pub struct Place {
+    /// Of Fourfold.
+    pub binary: PathBuf,
+    /// The folder of a model.
+    pub model: PathBuf,
+    /// Data and logs.
+    pub out: PathBuf,
+}
 
 /// A running server, killed when dropped.
 pub struct Server {
@@ -28,34 +37,41 @@ pub struct Static {
 
 impl Server {
     /// The real binary, `serve`, over the example's data (which the first `dev` loads).
-    pub fn fourfold(settings: &Settings) -> Result<Server, Failure> {
-        let mut dev = Command::new(&settings.binary);
-        dev.arg("dev").arg(&settings.model).args(["--listen", "127.0.0.1:0", "--admin", "off", "--data"]).arg(settings.out.join("data"));
-        Server::start(dev, settings)?.end()?;
-        Server::serve(settings)
+    pub fn fourfold(place: &Place) -> Result<Server, Failure> {
+        let mut dev = Command::new(&place.binary);
+        dev.arg("dev").arg(&place.model).args(["--listen", "127.0.0.1:0", "--admin", "off", "--data"]).arg(place.out.join("data"));
+        Server::start(dev, place)?.end()?;
+        Server::serve(place)
     }
 
-    fn serve(settings: &Settings) -> Result<Server, Failure> {
-        let secret = settings.out.join("secret");
+    fn serve(place: &Place) -> Result<Server, Failure> {
+        let secret = place.out.join("secret");
         std::fs::write(&secret, SECRET)?;
         let mut permit = Command::new("chmod");
         permit.arg("600").arg(&secret).status()?;
-        let mut serve = Command::new(&settings.binary);
-        serve.arg("serve").arg(&settings.model).args(["--listen", "127.0.0.1:0", "--admin", "off", "--log", "off", "--data"]);
-        serve.arg(settings.out.join("data"));
+        let mut serve = Command::new(&place.binary);
+        serve.arg("serve").arg(&place.model).args(["--listen", "127.0.0.1:0", "--admin", "off", "--log", "off", "--data"]);
+        serve.arg(place.out.join("data"));
         serve.env("FOURFOLD_AUTH_HS256_SECRET_FILE", &secret).env("FOURFOLD_AUTH_ISSUER", "bench").env("FOURFOLD_AUTH_AUDIENCE", "bench");
-        Server::start(serve, settings)
+        Server::start(serve, place)
     }
 
     /// One of the bare servers of this program.
-    pub fn baseline(settings: &Settings, kind: &str) -> Result<Server, Failure> {
+    pub fn baseline(place: &Place, kind: &str) -> Result<Server, Failure> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["baseline", kind, "--source"]).arg(source(&settings.model)?).arg("--data").arg(settings.out.join(kind));
-        Server::start(command, settings)
+        command.args(["baseline", kind, "--source"]).arg(source(&place.model)?).arg("--data").arg(place.out.join(kind));
+        Server::start(command, place)
     }
 
-    fn start(command: Command, settings: &Settings) -> Result<Server, Failure> {
-        let log = std::fs::File::options().create(true).append(true).open(settings.out.join("servers.log"))?;
+    /// The bare server that tells every socket what one says.
+    pub fn bare_fanout(place: &Place) -> Result<Server, Failure> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["baseline", "fanout"]);
+        Server::start(command, place)
+    }
+
+    fn start(command: Command, place: &Place) -> Result<Server, Failure> {
+        let log = std::fs::File::options().create(true).append(true).open(place.out.join("servers.log"))?;
         let mut command = pinned(command);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn()?;
         let stdout = child.stdout.take().ok_or("no standard output")?;
@@ -64,7 +80,7 @@ impl Server {
         std::thread::spawn(move || lines.for_each(drop));
         let Some(authority) = found else {
             let _ = child.kill();
-            return Err(format!("a server printed no address; see {}/servers.log", settings.out.display()).into());
+            return Err(format!("a server printed no address; see {}/servers.log", place.out.display()).into());
         };
         Ok(Server { child, authority, token: token()? })
     }
@@ -95,7 +111,8 @@ impl Server {
         Ok(ticks * 10_000.0)
     }
 
-    fn resident_mib(&self) -> Result<f64, Failure> {
+    /// Resident memory, in MiB.
+    pub fn resident_mib(&self) -> Result<f64, Failure> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
         Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
@@ -114,7 +131,7 @@ const STARTS: usize = 11;
 
 impl Static {
     /// Ends the given server and starts it anew some times: until `/ready` answers, then its memory, then its size.
-    pub async fn of(settings: &Settings, first: Server) -> Result<Static, Failure> {
+    pub async fn of(place: &Place, first: Server) -> Result<Static, Failure> {
         first.end()?;
         let mut times = Vec::new();
         let mut server = None;
@@ -123,7 +140,7 @@ impl Static {
                 Server::end(server)?;
             }
             let start = Instant::now();
-            let started = Server::serve(settings)?;
+            let started = Server::serve(place)?;
             http1::once(&started.authority, &http1::request("GET", "/ready", "", "", None)).await?;
             times.push(start.elapsed().as_secs_f64() * 1000.0);
             server = Some(started);
@@ -139,7 +156,7 @@ impl Static {
                 times[STARTS - 1]
             ),
             format!("resident memory, idle: {:.1} MiB", server.resident_mib()?),
-            format!("binary: {:.1} MB", std::fs::metadata(&settings.binary)?.len() as f64 / 1e6),
+            format!("binary: {:.1} MB", std::fs::metadata(&place.binary)?.len() as f64 / 1e6),
         ];
         Ok(Static { server, notes })
     }
