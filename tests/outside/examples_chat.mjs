@@ -1,0 +1,155 @@
+// examples/chat: what is said, who is there and who types, in two tabs.
+
+import { assert, bearer, check } from './lib.mjs';
+import { Wire, copyOf, pageFor, serve } from './stage.mjs';
+import { picture, tabOf } from './tab.mjs';
+
+/** What a tab shows as said. */
+const said = (tab) => tab.page.locator('#messages .text').allTextContents();
+
+/** Waits until a tab shows just these messages, each stored. */
+async function shows(tab, texts) {
+  const isShown = (texts) =>
+    !document.querySelector('#messages .waits') &&
+    JSON.stringify([...document.querySelectorAll('#messages .text')].map((line) => line.textContent)) === JSON.stringify(texts);
+  await tab.page.waitForFunction(isShown, texts).catch(() => {});
+  assert.deepEqual(await said(tab), texts);
+  assert.equal(await tab.page.locator('#messages .waits').count(), 0);
+}
+
+async function write(tab, text) {
+  await tab.page.fill('#text', text);
+  await tab.page.press('#text', 'Enter');
+}
+
+async function signIn(tab, name) {
+  await tab.page.fill('#name', name);
+  await tab.page.click('#sign-in button');
+  await connected(tab);
+}
+
+const connected = (tab) => tab.page.locator('#state[data-is=connected]').waitFor();
+const here = (tab, names) => tab.page.waitForFunction(
+  (names) => [...document.querySelectorAll('#people .here .who')].map((who) => who.textContent).sort().join() === names,
+  names.join(),
+);
+
+/** The messages of the room as the server has them, for a member. */
+async function stored(api, page, name) {
+  const token = await (await fetch(`${page}/token`, { method: 'POST', body: name })).text();
+  const list = await fetch(`${api}/v1/messages?order_by=number&page_size=1000`, { headers: bearer(token) });
+  return (await list.json()).items.map(({ text }) => text);
+}
+
+export async function chat(browser) {
+  const folder = copyOf('chat');
+  const [plain, wire] = [await Wire.laid(), await Wire.laid()];
+  const pages = [await pageFor(folder, plain.url), await pageFor(folder, wire.url)];
+  const api = await serve(folder, pages);
+  plain.target = wire.target = api;
+  const context = await browser.newContext();
+  const [ann, bob] = [await tabOf(context, pages[0]), await tabOf(context, pages[1])];
+
+  await check('a room that one makes the other sees, and joins (chat)', async () => {
+    await signIn(ann, 'ann');
+    await signIn(bob, 'bob');
+    await ann.page.fill('#title', 'Tea');
+    await ann.page.press('#title', 'Enter');
+    await ann.page.locator('#room-title', { hasText: 'Tea' }).waitFor();
+    await bob.page.locator('#rooms button', { hasText: 'Tea' }).click();
+    await bob.page.locator('#join button').click();
+    await bob.page.locator('#composer').waitFor();
+    for (const tab of [ann, bob]) await here(tab, ['ann', 'bob']);
+  });
+
+  await check('what is said shows in both tabs (chat)', async () => {
+    await write(ann, 'The kettle is on');
+    await shows(bob, ['The kettle is on']);
+    await write(bob, 'On my way <b>now</b>');
+    for (const tab of [ann, bob]) await shows(tab, ['The kettle is on', 'On my way <b>now</b>']);
+  });
+
+  await check('the other sees who types, until it is said (chat)', async () => {
+    await bob.page.locator('#text').pressSequentially('Milk');
+    await ann.page.locator('#typing', { hasText: 'bob is typing' }).waitFor();
+    await picture(ann, 'chat-desk');
+    assert.equal(await bob.page.locator('#typing').textContent(), '');
+    await bob.page.press('#text', 'Enter');
+    await shows(ann, ['The kettle is on', 'On my way <b>now</b>', 'Milk']);
+    await ann.page.waitForFunction(() => !document.getElementById('typing').textContent);
+  });
+
+  await check('a tab without network misses nothing, shows nothing twice, and sends what waited (chat)', async () => {
+    const before = await said(ann);
+    wire.cut();
+    await bob.page.locator('#state[data-is=connecting]').waitFor();
+    await here(ann, ['ann']);
+    const meanwhile = Array.from({ length: 12 }, (_, at) => `meanwhile ${at}`);
+    for (const text of meanwhile) await write(ann, text);
+    await shows(ann, [...before, ...meanwhile]);
+    const waiting = ['from the train', 'from the tunnel'];
+    for (const text of waiting) await write(bob, text);
+    assert.equal(await bob.page.locator('#messages .waits').count(), 2);
+    assert.deepEqual(await said(bob), [...before, ...waiting]);
+    await picture(bob, 'chat-lost');
+    wire.mend();
+    const all = [...before, ...meanwhile, ...waiting];
+    for (const tab of [ann, bob]) await shows(tab, all);
+    assert.deepEqual(await stored(api, pages[0], 'ann'), all);
+    for (const tab of [ann, bob]) await here(tab, ['ann', 'bob']);
+  });
+
+  for (const [what, told] of [['questions', 'lost on its way is sent again'], ['answers', 'stored and not answered is stored once']]) {
+    await check(`a message that was ${told} (chat)`, async () => {
+      const before = await said(ann);
+      const all = [...before, told];
+      const lost = wire.lose(what);
+      await write(bob, told);
+      await lost;
+      await shows(ann, what === 'answers' ? all : before);
+      assert.equal(await bob.page.locator('#messages .waits').count(), 1);
+      wire.cut();
+      await bob.page.locator('#state[data-is=connecting]').waitFor();
+      wire.mend();
+      for (const tab of [ann, bob]) await shows(tab, all);
+      assert.deepEqual(await stored(api, pages[0], 'bob'), all);
+    });
+  }
+
+  await check('nothing of the above was listed again (chat)', async () => {
+    assert.equal(bob.lists('messages.list'), 1);
+  });
+
+  await check('a page that is loaded again shows the same (chat)', async () => {
+    const all = await said(ann);
+    await bob.page.reload();
+    await connected(bob);
+    await shows(bob, all);
+  });
+
+  await check('a room on a phone (chat)', async () => {
+    await bob.page.setViewportSize({ width: 390, height: 780 });
+    assert.ok(await bob.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'nothing is wider than the phone');
+    await picture(bob, 'chat-phone');
+  });
+
+  await check('who has left is told nothing more (chat)', async () => {
+    const all = await said(bob);
+    await bob.page.click('#leave');
+    await bob.page.locator('#join').waitFor();
+    await here(ann, ['ann']);
+    await write(ann, 'Has bob gone?');
+    await shows(ann, [...all, 'Has bob gone?']);
+    assert.deepEqual(await said(bob), []);
+    assert.deepEqual(await stored(api, pages[0], 'bob'), []);
+    await bob.page.locator('#join button').click();
+    await shows(bob, [...all, 'Has bob gone?']);
+  });
+
+  await check('no error, and nothing asked of the network (chat)', async () => {
+    for (const tab of [ann, bob]) assert.deepEqual([tab.errors, tab.strangers], [[], []]);
+  });
+
+  await context.close();
+  for (const each of [plain, wire]) each.close();
+}
