@@ -2,12 +2,14 @@
 
 import { launch } from './chromium.mjs';
 import { chat } from './examples_chat.mjs';
+import { live } from './examples_live.mjs';
 import { endAll, prepare } from './stage.mjs';
 
+const only = process.argv.slice(2);
 const browser = await launch('examples');
 prepare();
 try {
-  for (const example of [chat]) await example(browser);
+  for (const example of [chat, live].filter(({ name }) => !only.length || only.includes(name))) await example(browser);
 } finally {
   await browser.close();
   await endAll();

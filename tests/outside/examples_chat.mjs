@@ -1,7 +1,7 @@
 // examples/chat: what is said, who is there and who types, in two tabs.
 
 import { assert, bearer, check } from './lib.mjs';
-import { Wire, copyOf, pageFor, serve } from './stage.mjs';
+import { Server, Wire, copyOf, pageFor, tokenOf } from './stage.mjs';
 import { picture, tabOf } from './tab.mjs';
 
 /** What a tab shows as said. */
@@ -35,9 +35,9 @@ const here = (tab, names) => tab.page.waitForFunction(
 );
 
 /** The messages of the room as the server has them, for a member. */
-async function stored(api, page, name) {
-  const token = await (await fetch(`${page}/token`, { method: 'POST', body: name })).text();
-  const list = await fetch(`${api}/v1/messages?order_by=number&page_size=1000`, { headers: bearer(token) });
+async function stored(api, folder, name) {
+  const headers = bearer(tokenOf(folder, { sub: name }));
+  const list = await fetch(`${api}/v1/messages?order_by=number&page_size=1000`, { headers });
   return (await list.json()).items.map(({ text }) => text);
 }
 
@@ -45,8 +45,7 @@ export async function chat(browser) {
   const folder = copyOf('chat');
   const [plain, wire] = [await Wire.laid(), await Wire.laid()];
   const pages = [await pageFor(folder, plain.url), await pageFor(folder, wire.url)];
-  const api = await serve(folder, pages);
-  plain.target = wire.target = api;
+  const server = await Server.started(folder, pages, [plain, wire]);
   const context = await browser.newContext();
   const [ann, bob] = [await tabOf(context, pages[0]), await tabOf(context, pages[1])];
 
@@ -95,7 +94,7 @@ export async function chat(browser) {
     wire.mend();
     const all = [...before, ...meanwhile, ...waiting];
     for (const tab of [ann, bob]) await shows(tab, all);
-    assert.deepEqual(await stored(api, pages[0], 'ann'), all);
+    assert.deepEqual(await stored(server.url, folder, 'ann'), all);
     for (const tab of [ann, bob]) await here(tab, ['ann', 'bob']);
   });
 
@@ -112,9 +111,17 @@ export async function chat(browser) {
       await bob.page.locator('#state[data-is=connecting]').waitFor();
       wire.mend();
       for (const tab of [ann, bob]) await shows(tab, all);
-      assert.deepEqual(await stored(api, pages[0], 'bob'), all);
+      assert.deepEqual(await stored(server.url, folder, 'bob'), all);
     });
   }
+
+  await check('the server ends and is started again (chat)', async () => {
+    const all = [...(await said(ann)), 'Is anybody there?'];
+    await server.again();
+    await write(ann, all.at(-1));
+    for (const tab of [ann, bob]) await shows(tab, all);
+    for (const tab of [ann, bob]) await here(tab, ['ann', 'bob']);
+  });
 
   await check('nothing of the above was listed again (chat)', async () => {
     assert.equal(bob.lists('messages.list'), 1);
@@ -141,9 +148,19 @@ export async function chat(browser) {
     await write(ann, 'Has bob gone?');
     await shows(ann, [...all, 'Has bob gone?']);
     assert.deepEqual(await said(bob), []);
-    assert.deepEqual(await stored(api, pages[0], 'bob'), []);
+    assert.deepEqual(await stored(server.url, folder, 'bob'), []);
     await bob.page.locator('#join button').click();
     await shows(bob, [...all, 'Has bob gone?']);
+  });
+
+  await check('another log is listed anew (chat)', async () => {
+    await server.again({ isEmpty: true });
+    for (const tab of [ann, bob]) await tab.page.waitForFunction(() => !document.querySelector('#rooms button'));
+    await ann.page.fill('#title', 'Coffee');
+    await ann.page.press('#title', 'Enter');
+    await bob.page.locator('#rooms button', { hasText: 'Coffee' }).waitFor();
+    await write(ann, 'All is new');
+    await shows(ann, ['All is new']);
   });
 
   await check('no error, and nothing asked of the network (chat)', async () => {

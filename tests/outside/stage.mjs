@@ -1,7 +1,7 @@
 // What an example is played on: a copy of its folder, its server, its page's own server, and a wire that can be cut.
 
-import { spawn } from 'node:child_process';
-import { cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { cpSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { basename, delimiter, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -9,7 +9,8 @@ import { createInterface } from 'node:readline';
 const LOOPBACK = '127.0.0.1';
 const START_MS = 60_000;
 const work = join(process.cwd(), 'examples-work');
-const started = [];
+/** What was started, and by whom. */
+const started = new Map();
 
 /** An empty place for the copies, and `fourfold` on the path. */
 export function prepare() {
@@ -27,15 +28,15 @@ export function copyOf(example) {
 }
 
 /** A variable of the suites would be a setting that the binary does not know. */
-function environment(more) {
+function environment(more = {}) {
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('FOURFOLD_'));
   return { ...Object.fromEntries(kept), PATH: [join(work, 'bin'), process.env.PATH].join(delimiter), ...more };
 }
 
 /** Starts a program, and gives the first address that it prints. */
-function addressOf(program, args, more = {}) {
+function addressOf(program, args, more, owner = {}) {
   const child = spawn(program, args, { env: environment(more), stdio: ['ignore', 'pipe', 'pipe'] });
-  started.push(child);
+  started.set(owner, child);
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text) => (said += text));
   return new Promise((done, fail) => {
@@ -50,18 +51,53 @@ function addressOf(program, args, more = {}) {
   });
 }
 
-/** `fourfold dev` over a folder, for pages of these origins. */
-export const serve = (folder, origins) =>
-  addressOf('fourfold', ['dev', folder, '--listen', `${LOOPBACK}:0`, '--admin', 'off'], { FOURFOLD_SERVER_ORIGINS: origins.join(',') });
+/** `fourfold dev` over a folder, for pages of these origins, which wires lead to; it can be started again, also over an empty store. */
+export class Server {
+  #folder;
+  #origins;
+  #wires;
+  url;
+
+  static async started(folder, origins, wires) {
+    const server = new Server();
+    [server.#folder, server.#origins, server.#wires] = [folder, origins, wires];
+    await server.#start();
+    return server;
+  }
+
+  async #start() {
+    const args = ['dev', this.#folder, '--listen', `${LOOPBACK}:0`, '--admin', 'off'];
+    this.url = await addressOf('fourfold', args, { FOURFOLD_SERVER_ORIGINS: this.#origins.join(',') }, this);
+    for (const wire of this.#wires) wire.target = this.url;
+  }
+
+  async again({ isEmpty = false } = {}) {
+    await end(this);
+    const data = join(this.#folder, '.fourfold');
+    const store = isEmpty ? readdirSync(data).filter((file) => file.startsWith('data.db')) : [];
+    for (const file of store) rmSync(join(data, file));
+    await this.#start();
+  }
+}
 
 /** The page's own server, which tells the page that the API is at `api`. */
 export const pageFor = (folder, api) => addressOf('node', [join(folder, 'serve.mjs')], { PORT: '0', API: api });
 
+/** A dev token with these claims. */
+export function tokenOf(folder, claims) {
+  const args = ['token', 'dev', '--data', join(folder, '.fourfold'), '--claims', JSON.stringify(claims)];
+  return execFileSync('fourfold', args, { env: environment(), encoding: 'utf8' }).trim();
+}
+
+async function end(owner) {
+  const child = started.get(owner);
+  started.delete(owner);
+  const ended = new Promise((done) => child.on('exit', done));
+  if (child.exitCode === null && child.kill()) await ended;
+}
+
 export async function endAll() {
-  for (const child of started.splice(0)) {
-    const ended = new Promise((done) => child.on('exit', done));
-    if (child.exitCode === null && child.kill()) await ended;
-  }
+  for (const owner of [...started.keys()]) await end(owner);
 }
 
 /** A wire to a server: it can be cut and mended, and made to lose what goes one way. */

@@ -26,5 +26,5 @@ export async function tabOf(context, address) {
 export async function picture(tab, name) {
   if (!process.env.PICTURES) return;
   mkdirSync(process.env.PICTURES, { recursive: true });
-  await tab.page.screenshot({ path: join(process.env.PICTURES, `${name}.png`) });
+  await tab.page.screenshot({ path: join(process.env.PICTURES, `${name}.png`), animations: 'disabled' });
 }
