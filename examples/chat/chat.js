@@ -12,6 +12,8 @@ const api = document.querySelector('meta[name=api]').content;
 const me = sessionStorage.getItem('name');
 
 const rooms = new Map(), mine = new Map(), members = new Map(), messages = new Map(), typing = new Map();
+/** Rooms in which something was said while another was shown. */
+const unread = new Set();
 /** What was written and is not known to be stored, in its order. */
 const outbox = [];
 let here = [];
@@ -40,8 +42,7 @@ const call = async (method, data) => (await client.rpc(method, data)).data;
 function follow(channel, list, rows, draw, options = {}) {
   const getState = async () => {
     const { items, cursor } = await list();
-    rows.clear();
-    for (const item of items) rows.set(item.id, item);
+    if (subscription.state !== 'unsubscribed') fill(rows, items);
     draw();
     const [epoch, offset] = cursor.split('.');
     return { epoch, offset: Number(offset) };
@@ -54,6 +55,11 @@ function follow(channel, list, rows, draw, options = {}) {
   });
   subscription.subscribe();
   return subscription;
+}
+
+function fill(rows, items) {
+  rows.clear();
+  for (const item of items) rows.set(item.id, item);
 }
 
 function unfollow(subscription) {
@@ -69,6 +75,8 @@ function show(id) {
   history.replaceState(null, '', `#${id}`);
   for (const rows of [members, messages, typing]) rows.clear();
   here = [];
+  [hasEarlier, isAtEnd] = [false, true];
+  unread.delete(id);
   memberRows = follow(`members?room_id=${id}`, () => call('members.list', { room_id: id, page_size: PAGE_MAX }), members, draw);
   attend();
   draw();
@@ -85,8 +93,9 @@ function attend() {
     here = [];
   }
   if (chat || !room || !isIn(room)) return;
+  const id = room;
   const device = matchMedia('(max-width: 720px)').matches ? 'phone' : 'desk';
-  const subscription = follow(`chat:${room}`, () => page({}), messages, draw, { data: { presence: { device } }, joinLeave: true });
+  const subscription = follow(`chat:${id}`, () => page(id), messages, draw, { data: { presence: { device } }, joinLeave: true });
   const whoIsHere = async () => {
     const { clients } = await subscription.presence();
     if (subscription === chat) here = Object.values(clients);
@@ -100,6 +109,17 @@ function attend() {
     draw();
   });
   chat = subscription;
+}
+
+/** Marks rooms that are not shown. Nothing is listed: what was said before the page was opened is not news. */
+function listenElsewhere() {
+  const elsewhere = client.newSubscription('messages?fields=room_id');
+  elsewhere.on('publication', ({ data }) => {
+    if (data.change !== 'entered' || data.item.room_id === room) return;
+    unread.add(data.item.room_id);
+    drawRooms();
+  });
+  elsewhere.subscribe();
 }
 
 function types(who) {
@@ -153,15 +173,18 @@ const act = (deed) => async (event) => {
 
 const inOrder = () => [...messages.values()].sort((a, b) => a.number - b.number);
 
-/** The newest messages that a condition holds for. */
-async function page(condition) {
-  const found = await call('messages.list', { ...condition, room_id: room, order_by: '-number', page_size: PAGE });
-  hasEarlier = 'next_page_token' in found;
+/** The newest messages of a room that a condition holds for. */
+async function page(room_id, condition = {}) {
+  const found = await call('messages.list', { ...condition, room_id, order_by: '-number', page_size: PAGE });
+  if (room_id === room) hasEarlier = 'next_page_token' in found;
   return found;
 }
 
 async function showEarlier() {
-  const [scroll, { items }] = [$('scroll'), await page({ number__lt: inOrder()[0].number })];
+  const of = room;
+  const { items } = await page(of, { number__lt: inOrder()[0].number });
+  if (of !== room) return;
+  const scroll = $('scroll');
   const below = scroll.scrollHeight - scroll.scrollTop;
   for (const item of items) messages.set(item.id, item);
   draw();
@@ -228,7 +251,7 @@ function drawRooms() {
   const sorted = [...rooms.values()].sort((a, b) => a.title.localeCompare(b.title));
   $('rooms').replaceChildren(...sorted.map(({ id, title }) => {
     const button = element('button', { onclick: () => show(id) }, element('span', { className: 'name' }, title));
-    if (isIn(id)) button.append(element('span', { className: 'soft' }, 'member'));
+    if (isIn(id)) button.append(element('span', { className: unread.has(id) ? 'unread' : 'soft' }, unread.has(id) ? 'new' : 'member'));
     if (id === room) button.setAttribute('aria-current', 'true');
     return element('li', {}, button);
   }));
@@ -281,6 +304,7 @@ function start() {
   }
   follow('rooms', () => call('rooms.list', { page_size: PAGE_MAX }), rooms, draw);
   follow(`members?user=${encodeURIComponent(me)}`, () => call('members.list', { user: me, page_size: PAGE_MAX }), mine, () => { attend(); draw(); });
+  listenElsewhere();
   if (location.hash) show(location.hash.slice(1));
   client.connect();
 }

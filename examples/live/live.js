@@ -110,7 +110,7 @@ async function run() {
       if (error instanceof Final) return say('lost', error.message);
       if (error instanceof ListAgain) state.cursor = undefined;
     }
-    if (Date.now() - begun > GOOD_MS) pause = PAUSE_MIN_MS;
+    if (!state.cursor || Date.now() - begun > GOOD_MS) pause = PAUSE_MIN_MS;
     if (state.cursor) say('lost', 'connection lost');
     await rested(pause * (0.5 + Math.random() / 2));
   }
