@@ -1,25 +1,13 @@
 // The pages of `dev` in a real browser: every example runs when clicked, and nothing else is asked of the network.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
-import { chromium } from 'playwright-core';
-
+import { launch } from './chromium.mjs';
 import { adminToken, assert, check, url } from './lib.mjs';
 
-const FLAGS = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync',
-];
-const BROWSERS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/opt/google/chrome/chrome'];
-const executablePath = [process.env.CHROMIUM, ...BROWSERS].find((path) => path && existsSync(path));
-if (!executablePath) {
-  console.log('skip browser: no Chromium; install it, or say where it is by CHROMIUM=PATH');
-  process.exit(0);
-}
-
-const browser = await chromium.launch({ executablePath, args: FLAGS });
+const browser = await launch('browser');
 
 /** A page whose errors and requests are kept. */
 async function opened(path, prepare = async () => {}) {

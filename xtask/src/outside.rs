@@ -21,16 +21,28 @@ struct Suite {
     name: &'static str,
     tool: Tool,
     script: &'static str,
-    /// Whether it is a client, which runs all scenarios.
-    client: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A client, which runs all scenarios.
+    Client,
+    Checker,
+    /// One that starts servers of its own, and asks nothing of the one that is there.
+    Apart,
 }
 
 const fn client(name: &'static str, tool: Tool, script: &'static str) -> Suite {
-    Suite { name, tool, script, client: true }
+    Suite { name, tool, script, kind: Kind::Client }
 }
 
 const fn checker(name: &'static str, tool: Tool, script: &'static str) -> Suite {
-    Suite { name, tool, script, client: false }
+    Suite { name, tool, script, kind: Kind::Checker }
+}
+
+const fn apart(name: &'static str, tool: Tool, script: &'static str) -> Suite {
+    Suite { name, tool, script, kind: Kind::Apart }
 }
 
 const SUITES: &[Suite] = &[
@@ -46,6 +58,7 @@ const SUITES: &[Suite] = &[
     checker("events", Tool::Node, "events.mjs"),
     checker("linters", Tool::Node, "linters.mjs"),
     checker("browser", Tool::Node, "browser.mjs"),
+    apart("examples", Tool::Node, "examples.mjs"),
     client("gql", Tool::Python, "gql_client.py"),
     client("grpcio", Tool::Python, "grpc_client.py"),
     // Last: it also runs Python, with what the suites before it have installed.
@@ -70,16 +83,18 @@ pub fn run(workspace: &Workspace, only: &[String]) -> Tally {
 
 fn run_against<'a>(running: Running, chosen: impl Iterator<Item = &'a Suite>) -> Tally {
     let mut total = Tally::default();
+    let mut was_asked = false;
     let mut table = Vec::new();
     for suite in chosen {
         println!("\n-- {} ({})", suite.name, suite.script);
         let begun = Instant::now();
         let tally = suite.run(&running);
         table.push(format!("{:<18} {:>6.1} s  {}", suite.name, begun.elapsed().as_secs_f64(), tally.line()));
+        was_asked |= tally.passed > 0 && suite.kind != Kind::Apart;
         total.add(tally);
     }
     println!("\n{}", table.join("\n"));
-    match running.server.end(total.passed > 0) {
+    match running.server.end(was_asked) {
         Ok(()) => total.add(Tally::pass()),
         Err(why) => total.add(Tally::fail(format!("outside: the server: {why}"))),
     }
@@ -123,6 +138,7 @@ fn start(workspace: &Workspace) -> Result<Running, String> {
         ("FOURFOLD_MODEL", model.display().to_string()),
         ("FOURFOLD_PACKAGE", package(&model)?),
         ("FOURFOLD_DOCS", workspace.root.join("docs").display().to_string()),
+        ("FOURFOLD_EXAMPLES", workspace.root.join("examples").display().to_string()),
         ("FOURFOLD_ADMIN_TOKEN", server.token(r#"{"sub": "outside-admin", "roles": ["admin"]}"#)?),
         ("FOURFOLD_CUSTOMER_TOKEN", server.token(r#"{"sub": "outside-customer", "customer_id": 1}"#)?),
     ];
@@ -164,7 +180,7 @@ impl Suite {
             println!("{line}");
             said.line(line, self.name);
         });
-        let unsaid = running.scenarios.iter().filter(|scenario| self.client && !said.names.contains(*scenario));
+        let unsaid = running.scenarios.iter().filter(|scenario| self.kind == Kind::Client && !said.names.contains(*scenario));
         said.tally.failures.extend(unsaid.map(|scenario| format!("outside: {}: nothing was said of `{scenario}`", self.name)));
         self.close(ended, said.tally)
     }

@@ -94,6 +94,7 @@ pub fn copy(from: &Path, to: &Path) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::path::PathBuf;
 
     /// A list that names a registry would send everybody there, and one without a version or hash installs what is newest.
@@ -101,15 +102,27 @@ mod tests {
     fn the_lists_pin_versions_and_name_no_registry() {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/outside");
         let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
-        let lock: serde_json::Value = serde_json::from_str(&read("package-lock.json")).unwrap_or_default();
-        let packages: Vec<_> = lock["packages"].as_object().into_iter().flatten().filter(|(path, _)| !path.is_empty()).collect();
+        let packages = pinned(&read("package-lock.json"));
         assert!(packages.len() > 100);
-        for (path, package) in packages {
-            assert!(package["integrity"].is_string() && package["resolved"].is_null(), "{path}");
-        }
+        // The page of the example is tried with the client that stands here.
+        let page = pinned(&read("../../examples/chat/package-lock.json"));
+        assert!(!page.is_empty());
+        assert!(page.iter().all(|(name, hash)| packages.get(name) == Some(hash)), "{page:?}");
         let requirements = read("requirements.txt");
         assert!(requirements.lines().count() > 5);
         assert!(requirements.lines().all(|line| line.contains("==") && !line.contains("://") && !line.starts_with('-')), "{requirements}");
         assert!(!folder.join(".npmrc").exists());
+    }
+
+    /// The packages of a lock of npm's, and the hash of each.
+    fn pinned(lock: &str) -> BTreeMap<String, String> {
+        let lock: serde_json::Value = serde_json::from_str(lock).unwrap_or_default();
+        let packages = lock["packages"].as_object().into_iter().flatten().filter(|(path, _)| !path.is_empty());
+        packages
+            .map(|(path, package)| {
+                assert!(package["integrity"].is_string() && package["resolved"].is_null(), "{path}");
+                (path.clone(), package["integrity"].as_str().unwrap_or_default().to_owned())
+            })
+            .collect()
     }
 }
