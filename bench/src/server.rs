@@ -53,6 +53,8 @@ impl Server {
         serve.arg("serve").arg(&place.model).args(["--listen", "127.0.0.1:0", "--admin", "off", "--log", "off", "--data"]);
         serve.arg(place.out.join("data"));
         serve.env("FOURFOLD_AUTH_HS256_SECRET_FILE", &secret).env("FOURFOLD_AUTH_ISSUER", "bench").env("FOURFOLD_AUTH_AUDIENCE", "bench");
+        // All load comes from one address.
+        serve.env("FOURFOLD_LIMITS_CONNECTIONS_PER_ADDRESS_MAX", "0");
         Server::start(serve, place)
     }
 
