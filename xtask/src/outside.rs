@@ -21,16 +21,29 @@ struct Suite {
     name: &'static str,
     tool: Tool,
     script: &'static str,
-    /// Whether it is a client, which runs all scenarios.
-    client: bool,
+    /// What it is, and what it needs.
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Runs all scenarios.
+    Client,
+    Checker,
+    /// Starts `fourfold-conformance-server` itself.
+    Conformance,
 }
 
 const fn client(name: &'static str, tool: Tool, script: &'static str) -> Suite {
-    Suite { name, tool, script, client: true }
+    Suite { name, tool, script, kind: Kind::Client }
 }
 
 const fn checker(name: &'static str, tool: Tool, script: &'static str) -> Suite {
-    Suite { name, tool, script, client: false }
+    Suite { name, tool, script, kind: Kind::Checker }
+}
+
+const fn conformance(name: &'static str, tool: Tool, script: &'static str) -> Suite {
+    Suite { name, tool, script, kind: Kind::Conformance }
 }
 
 const SUITES: &[Suite] = &[
@@ -48,6 +61,8 @@ const SUITES: &[Suite] = &[
     checker("browser", Tool::Node, "browser.mjs"),
     client("gql", Tool::Python, "gql_client.py"),
     client("grpcio", Tool::Python, "grpc_client.py"),
+    conformance("autobahn", Tool::Python, "autobahn.py"),
+    conformance("centrifuge-python", Tool::Python, "centrifuge_python.py"),
     // Last: it also runs Python, with what the suites before it have installed.
     checker("docs", Tool::Node, "docs.mjs"),
 ];
@@ -62,13 +77,14 @@ pub fn run(workspace: &Workspace, only: &[String]) -> Tally {
         let names: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
         return Tally::fail(format!("outside: no suite `{unknown}`; there are: {}", names.join(" ")));
     }
-    match start(workspace) {
-        Ok(running) => run_against(running, SUITES.iter().filter(|suite| only.is_empty() || only.iter().any(|name| name == suite.name))),
+    let chosen: Vec<&Suite> = SUITES.iter().filter(|suite| only.is_empty() || only.iter().any(|name| name == suite.name)).collect();
+    match start(workspace, &chosen) {
+        Ok(running) => run_against(running, &chosen),
         Err(why) => Tally::fail(format!("outside: {why}")),
     }
 }
 
-fn run_against<'a>(running: Running, chosen: impl Iterator<Item = &'a Suite>) -> Tally {
+fn run_against(running: Running, chosen: &[&Suite]) -> Tally {
     let mut total = Tally::default();
     let mut table = Vec::new();
     for suite in chosen {
@@ -79,7 +95,8 @@ fn run_against<'a>(running: Running, chosen: impl Iterator<Item = &'a Suite>) ->
         total.add(tally);
     }
     println!("\n{}", table.join("\n"));
-    match running.server.end(total.passed > 0) {
+    let was_asked = total.passed > 0 && chosen.iter().any(|suite| suite.kind != Kind::Conformance);
+    match running.server.end(was_asked) {
         Ok(()) => total.add(Tally::pass()),
         Err(why) => total.add(Tally::fail(format!("outside: the server: {why}"))),
     }
@@ -110,14 +127,14 @@ struct Running {
 }
 
 /// Starts the server over a copy of the example: `dev` may write into the model's folder.
-fn start(workspace: &Workspace) -> Result<Running, String> {
+fn start(workspace: &Workspace, chosen: &[&Suite]) -> Result<Running, String> {
     let (from, home) = places(workspace);
     copy(&from, &home)?;
     let model = home.join("model");
     copy(&workspace.root.join("examples").join("chinook"), &model)?;
-    let binary = binary(workspace)?;
+    let binary = built(workspace, "FOURFOLD_BIN", "fourfold")?;
     let server = Server::dev(&binary, &model, &home)?;
-    let variables = vec![
+    let mut variables = vec![
         ("FOURFOLD_URL", server.url.clone()),
         ("FOURFOLD_BIN", binary.display().to_string()),
         ("FOURFOLD_MODEL", model.display().to_string()),
@@ -126,17 +143,21 @@ fn start(workspace: &Workspace) -> Result<Running, String> {
         ("FOURFOLD_ADMIN_TOKEN", server.token(r#"{"sub": "outside-admin", "roles": ["admin"]}"#)?),
         ("FOURFOLD_CUSTOMER_TOKEN", server.token(r#"{"sub": "outside-customer", "customer_id": 1}"#)?),
     ];
+    if chosen.iter().any(|suite| suite.kind == Kind::Conformance) {
+        let binary = built(workspace, "FOURFOLD_CONFORMANCE_BIN", "fourfold-conformance-server")?;
+        variables.push(("FOURFOLD_CONFORMANCE_BIN", binary.display().to_string()));
+    }
     let scenarios = std::fs::read_to_string(home.join("scenarios.txt")).map_err(|error| format!("scenarios.txt: {error}"))?;
     Ok(Running { home, server, variables, scenarios: scenarios.lines().map(str::to_owned).collect() })
 }
 
-/// The binary that `FOURFOLD_BIN` names, else the release build.
-fn binary(workspace: &Workspace) -> Result<PathBuf, String> {
-    if let Some(binary) = std::env::var_os("FOURFOLD_BIN") {
+/// The binary that a variable names, else the release build of a package.
+fn built(workspace: &Workspace, variable: &str, package: &str) -> Result<PathBuf, String> {
+    if let Some(binary) = std::env::var_os(variable) {
         return Ok(PathBuf::from(binary));
     }
-    let built = process::run(workspace.command("cargo").args(["build", "--release", "--package", "fourfold", "--locked"]));
-    if built { Ok(workspace.binary()) } else { Err("the release binary does not build".to_owned()) }
+    let built = process::run(workspace.command("cargo").args(["build", "--release", "--package", package, "--locked"]));
+    if built { Ok(workspace.target.join("release").join(package)) } else { Err(format!("the release build of `{package}` fails")) }
 }
 
 /// The `package` line of the model.
@@ -164,7 +185,7 @@ impl Suite {
             println!("{line}");
             said.line(line, self.name);
         });
-        let unsaid = running.scenarios.iter().filter(|scenario| self.client && !said.names.contains(*scenario));
+        let unsaid = running.scenarios.iter().filter(|scenario| self.kind == Kind::Client && !said.names.contains(*scenario));
         said.tally.failures.extend(unsaid.map(|scenario| format!("outside: {}: nothing was said of `{scenario}`", self.name)));
         self.close(ended, said.tally)
     }
