@@ -79,6 +79,10 @@ fn subscription(client: &Client, channel: &str, user: &str, told: &UnboundedSend
         .unwrap()
 }
 
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
 fn text(data: &[u8]) -> &str {
     std::str::from_utf8(data).unwrap()
 }
@@ -141,9 +145,8 @@ async fn a_token_that_ends_is_refreshed_and_the_connection_goes_on() {
         let client = Client::builder(served().await)
             .protocol(form)
             .get_token(move |_| {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
                 let _ = asked.send("asked".to_owned());
-                async move { Ok(Some(token(&json!({"sub": "42", "exp": now + 2})))) }
+                async move { Ok(Some(token(&json!({"sub": "42", "exp": now() + 2})))) }
             })
             .on_disconnected(move |_, event| drop(lost.send(format!("lost {}", event.code))))
             .build()
@@ -151,6 +154,29 @@ async fn a_token_that_ends_is_refreshed_and_the_connection_goes_on() {
         client.connect().unwrap();
         asks.all(&["asked", "asked", "asked"]).await;
         assert_eq!(text(&client.rpc("echo", "1").await.unwrap().data), "1");
+        client.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_whose_own_token_ends_goes_on_with_another() {
+    for form in FORMS {
+        let (client, tell, mut told) = client(&served().await, form, "42");
+        let (ended, begun, came) = (tell.clone(), tell.clone(), tell);
+        let news = client
+            .new_subscription("news")
+            .recoverable(true)
+            .get_token(|asked| async move { Ok(token(&json!({"sub": "42", "channel": asked.channel, "exp": now() + 2}))) })
+            .on_subscribing(move |_, event| drop((event.code > 0).then(|| ended.send(format!("ended {}", event.code)))))
+            .on_subscribed(move |_, event| drop(begun.send(format!("subscribed {} {}", event.was_recovering, event.recovered))))
+            .on_publication(move |_, event| drop(came.send(format!("#{}", event.offset))))
+            .build()
+            .unwrap();
+        news.subscribe();
+        client.connect().unwrap();
+        told.all(&["subscribed false false", "ended 2501"]).await;
+        client.publish("news", "1").await.unwrap();
+        told.all(&["subscribed true true", "#1"]).await;
         client.close().await;
     }
 }
