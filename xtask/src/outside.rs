@@ -21,16 +21,19 @@ struct Suite {
     name: &'static str,
     tool: Tool,
     script: &'static str,
+    /// What it is, and what it needs.
     kind: Kind,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// A client, which runs all scenarios.
+    /// Runs all scenarios.
     Client,
     Checker,
-    /// One that starts servers of its own, and asks nothing of the one that is there.
+    /// Starts servers of its own, and asks nothing of the one that is there.
     Apart,
+    /// Starts `fourfold-conformance-server` itself.
+    Conformance,
 }
 
 const fn client(name: &'static str, tool: Tool, script: &'static str) -> Suite {
@@ -43,6 +46,10 @@ const fn checker(name: &'static str, tool: Tool, script: &'static str) -> Suite 
 
 const fn apart(name: &'static str, tool: Tool, script: &'static str) -> Suite {
     Suite { name, tool, script, kind: Kind::Apart }
+}
+
+const fn conformance(name: &'static str, tool: Tool, script: &'static str) -> Suite {
+    Suite { name, tool, script, kind: Kind::Conformance }
 }
 
 const SUITES: &[Suite] = &[
@@ -61,6 +68,8 @@ const SUITES: &[Suite] = &[
     apart("examples", Tool::Node, "examples.mjs"),
     client("gql", Tool::Python, "gql_client.py"),
     client("grpcio", Tool::Python, "grpc_client.py"),
+    conformance("autobahn", Tool::Python, "autobahn.py"),
+    conformance("centrifuge-python", Tool::Python, "centrifuge_python.py"),
     // Last: it also runs Python, with what the suites before it have installed.
     checker("docs", Tool::Node, "docs.mjs"),
 ];
@@ -75,13 +84,14 @@ pub fn run(workspace: &Workspace, only: &[String]) -> Tally {
         let names: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
         return Tally::fail(format!("outside: no suite `{unknown}`; there are: {}", names.join(" ")));
     }
-    match start(workspace) {
-        Ok(running) => run_against(running, SUITES.iter().filter(|suite| only.is_empty() || only.iter().any(|name| name == suite.name))),
+    let chosen: Vec<&Suite> = SUITES.iter().filter(|suite| only.is_empty() || only.iter().any(|name| name == suite.name)).collect();
+    match start(workspace, &chosen) {
+        Ok(running) => run_against(running, &chosen),
         Err(why) => Tally::fail(format!("outside: {why}")),
     }
 }
 
-fn run_against<'a>(running: Running, chosen: impl Iterator<Item = &'a Suite>) -> Tally {
+fn run_against(running: Running, chosen: &[&Suite]) -> Tally {
     let mut total = Tally::default();
     let mut was_asked = false;
     let mut table = Vec::new();
@@ -90,7 +100,7 @@ fn run_against<'a>(running: Running, chosen: impl Iterator<Item = &'a Suite>) ->
         let begun = Instant::now();
         let tally = suite.run(&running);
         table.push(format!("{:<18} {:>6.1} s  {}", suite.name, begun.elapsed().as_secs_f64(), tally.line()));
-        was_asked |= tally.passed > 0 && suite.kind != Kind::Apart;
+        was_asked |= tally.passed > 0 && !matches!(suite.kind, Kind::Apart | Kind::Conformance);
         total.add(tally);
     }
     println!("\n{}", table.join("\n"));
@@ -125,14 +135,14 @@ struct Running {
 }
 
 /// Starts the server over a copy of the example: `dev` may write into the model's folder.
-fn start(workspace: &Workspace) -> Result<Running, String> {
+fn start(workspace: &Workspace, chosen: &[&Suite]) -> Result<Running, String> {
     let (from, home) = places(workspace);
     copy(&from, &home)?;
     let model = home.join("model");
     copy(&workspace.root.join("examples").join("chinook"), &model)?;
-    let binary = binary(workspace)?;
+    let binary = built(workspace, "FOURFOLD_BIN", "fourfold")?;
     let server = Server::dev(&binary, &model, &home)?;
-    let variables = vec![
+    let mut variables = vec![
         ("FOURFOLD_URL", server.url.clone()),
         ("FOURFOLD_BIN", binary.display().to_string()),
         ("FOURFOLD_MODEL", model.display().to_string()),
@@ -142,17 +152,21 @@ fn start(workspace: &Workspace) -> Result<Running, String> {
         ("FOURFOLD_ADMIN_TOKEN", server.token(r#"{"sub": "outside-admin", "roles": ["admin"]}"#)?),
         ("FOURFOLD_CUSTOMER_TOKEN", server.token(r#"{"sub": "outside-customer", "customer_id": 1}"#)?),
     ];
+    if chosen.iter().any(|suite| suite.kind == Kind::Conformance) {
+        let binary = built(workspace, "FOURFOLD_CONFORMANCE_BIN", "fourfold-conformance-server")?;
+        variables.push(("FOURFOLD_CONFORMANCE_BIN", binary.display().to_string()));
+    }
     let scenarios = std::fs::read_to_string(home.join("scenarios.txt")).map_err(|error| format!("scenarios.txt: {error}"))?;
     Ok(Running { home, server, variables, scenarios: scenarios.lines().map(str::to_owned).collect() })
 }
 
-/// The binary that `FOURFOLD_BIN` names, else the release build.
-fn binary(workspace: &Workspace) -> Result<PathBuf, String> {
-    if let Some(binary) = std::env::var_os("FOURFOLD_BIN") {
+/// The binary that a variable names, else the release build of a package.
+fn built(workspace: &Workspace, variable: &str, package: &str) -> Result<PathBuf, String> {
+    if let Some(binary) = std::env::var_os(variable) {
         return Ok(PathBuf::from(binary));
     }
-    let built = process::run(workspace.command("cargo").args(["build", "--release", "--package", "fourfold", "--locked"]));
-    if built { Ok(workspace.binary()) } else { Err("the release binary does not build".to_owned()) }
+    let built = process::run(workspace.command("cargo").args(["build", "--release", "--package", package, "--locked"]));
+    if built { Ok(workspace.target.join("release").join(package)) } else { Err(format!("the release build of `{package}` fails")) }
 }
 
 /// The `package` line of the model.

@@ -23,6 +23,11 @@ impl Principal {
     pub fn is_anonymous(&self) -> bool {
         self.issuer.is_empty() && self.subject.is_empty()
     }
+
+    /// Whether this is the same caller, whatever the tokens claim.
+    pub fn is_same(&self, other: &Principal) -> bool {
+        (&self.issuer, &self.subject) == (&other.issuer, &other.subject)
+    }
 }
 
 /// Claims by [`ClaimId`](fourfold_model::ClaimId): a value for each field of the model's `caller` block. Anonymous: nulls, and empty lists.
@@ -84,4 +89,12 @@ pub trait Authenticate: Send + Sync {
     /// # Errors
     /// `unauthenticated`, `token_expired`.
     fn authenticate(&self, token: Option<&str>) -> Result<Authenticated, Error>;
+
+    /// Who this is, by a token for one channel alone: one that names another channel is refused, where tokens can name one.
+    ///
+    /// # Errors
+    /// As [`Authenticate::authenticate`].
+    fn authenticate_for(&self, token: &str, _channel: &str) -> Result<Authenticated, Error> {
+        self.authenticate(Some(token))
+    }
 }

@@ -111,6 +111,14 @@ impl Authenticate for Auth {
             None => Err(refused("a token is required: send `Authorization: Bearer TOKEN`")),
         }
     }
+
+    fn authenticate_for(&self, token: &str, channel: &str) -> Result<Authenticated, Error> {
+        let who = self.authenticate(Some(token))?;
+        match claims::channel(token) {
+            Some(named) if named == channel => Ok(who),
+            _ => Err(refused("its `channel` does not name this channel")),
+        }
+    }
 }
 
 /// A token's claims set.

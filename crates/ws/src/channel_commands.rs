@@ -19,14 +19,23 @@ use crate::watching::{RESET, RESUME, REVOKED, Unsubscribed};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Begins a declared channel. What it missed is pushed after the reply.
-    pub(crate) async fn join(&mut self, id: u32, request: &SubscribeRequest, named: Named) -> Result<SubscribeResult, Error> {
+    pub(crate) async fn join(
+        &mut self,
+        id: u32,
+        request: &SubscribeRequest,
+        named: Named,
+        token_end: Option<i64>,
+    ) -> Result<SubscribeResult, Error> {
         let engine = self.peer.engine.clone();
         let (model, limits) = (engine.model(), engine.limits());
-        let presence = named.presence(&request.data, model, limits)?;
+        let everyone = self.peer.fixture.everyone_present;
+        let declared = !model.channel(named.channel).presence.is_empty();
+        let presence = named.presence(&request.data, model, limits)?.or_else(|| (everyone && declared).then(Vec::new));
         let form = named.form(model, limits)?;
         let position = StreamPosition { offset: request.offset, epoch: request.epoch.clone() };
         let after = request.recover.then(|| cursor(&position)).filter(|from| !self.watches.resets.any_after(&request.channel, from));
-        let join = Join { client: self.peer.client().clone(), after, presence, notices: request.join_leave, expires_at_us: None };
+        let notices = request.join_leave || everyone;
+        let join = Join { client: self.peer.client().clone(), after, presence, notices, expires_at_us: token_end };
         let subscription = self.peer.subscribed(id, &named, &join).await?;
         let recovered = subscription.recovered() == Some(true);
         if request.rejects_unrecovered() && request.recover && !recovered {
@@ -83,9 +92,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
 impl Peer {
     async fn subscribed(&self, id: u32, named: &Named, join: &Join) -> Result<fourfold_engine::ChannelSubscription, Error> {
-        let expires_at_us = self.authenticated().and_then(|authenticated| authenticated.expires_at_us());
         let context = self.context_of(id);
-        let join = Join { expires_at_us, ..join.clone() };
+        let join = Join { expires_at_us: self.end_of(join.expires_at_us), ..join.clone() };
         self.engine.channel(&context, named.channel, named.parameter.clone())?.subscribe(&join).await
     }
 
@@ -139,7 +147,7 @@ impl Peer {
     /// The declared channel of a command that is for those alone.
     fn named(&self, command: &str, channel: &str) -> Result<Named, Error> {
         let model = self.engine.model();
-        if let Some(named) = Named::parse(channel, model)? {
+        if let Some(named) = Named::parse(&self.fixture.declared(channel), model)? {
             return Ok(named);
         }
         crate::channel::parse(channel, model)?;

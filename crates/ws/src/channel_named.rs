@@ -87,10 +87,10 @@ impl Named {
         }
         Ok(Publish::Row(match &definition.stream {
             Some((entity, _)) => Publishing::Row(json::read_entity(model, *entity, data, limits)?),
-            None => match json::read_scalar(model, Base::Json, any).map_err(|detail| Error::invalid_at("/data", detail))? {
-                Value::Json(text) => Publishing::Free(text),
-                _ => Publishing::Free("null".into()),
-            },
+            None => {
+                json::read_scalar(model, Base::Json, any).map_err(|detail| Error::invalid_at("/data", detail))?;
+                Publishing::Free(any.into())
+            }
         }))
     }
 

@@ -11,11 +11,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::channel_named::Named;
 use crate::channels::Said;
 use crate::codec::Out;
-use crate::connection::{Connection, DRAIN, Ended, FRAME_BYTES, SLOW};
+use crate::connection::{Connection, DRAIN, FRAME_BYTES};
 use crate::message::{ClientInfo, Coming, Publication, Pushed, Unsubscribe};
 use crate::publication::change;
+use crate::socket::{Ended, SLOW};
 use crate::subscribe::Form;
-use crate::watching::{RESET, RESUME, REVOKED, Unsubscribed};
+use crate::watching::{RESET, RESUME, REVOKED, TOKEN_ENDED, Unsubscribed};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Pushes what was said, and what else there is at once, in one message.
@@ -39,8 +40,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Err(ChannelEnd::Ended(End::Reset(_))) => self.end_joined(channel, RESET, out),
             // Silent until a refresh, which goes on from here; without one the connection ends.
             Err(ChannelEnd::Ended(End::CredentialEnded(cursor))) => {
-                if let Some(joined) = self.channels.get_mut(&channel) {
-                    joined.cursor = cursor;
+                let Some(joined) = self.channels.get_mut(&channel) else { return };
+                joined.cursor = cursor;
+                if self.peer.ends_first(joined.join.expires_at_us) {
+                    self.end_joined(channel, TOKEN_ENDED, out);
                 }
             }
         }

@@ -3,18 +3,15 @@
 use std::time::Duration;
 
 use fourfold_op::{Error, ErrorCode};
-use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep_until, timeout};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
+use tokio::time::{Instant, sleep_until};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::channels::Channels;
 use crate::codec::{Codec, Malformed, Out};
 use crate::message::{Answer, Command, ConnectRequest, Kind, Nothing, RpcRequest, RpcResult};
 use crate::peer::{Peer, Refused};
+use crate::socket::{End, Ended, INTERNAL, Socket};
 use crate::watches::Watches;
 
 /// Between our pings.
@@ -23,50 +20,35 @@ pub(crate) const PING: Duration = Duration::from_secs(25);
 const PONG_WITHIN: Duration = Duration::from_secs(10);
 /// For the first command, which must be a connect.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// For a write to a client that does not read.
-const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// After a token's end, for its refresh: clients ask at its very end.
 const REFRESH_WITHIN: Duration = Duration::from_secs(25);
 /// What there is to send goes out together up to this many bytes.
 pub(crate) const FRAME_BYTES: usize = 64 << 10;
 
-/// Why a connection ends, in the protocol's numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct End(u16, &'static str);
-
 pub(crate) const DRAIN: End = End(3001, "shutdown");
 const EXPIRED: End = End(3005, "expired");
-pub(crate) const SLOW: End = End(3008, "slow");
 const NO_PONG: End = End(3012, "no pong");
 pub(crate) const INVALID_TOKEN: End = End(3500, "invalid token");
 pub(crate) const BAD_REQUEST: End = End(3501, "bad request");
 const STALE: End = End(3502, "stale");
-const TOO_LARGE: End = End(1009, "message too large");
-
-/// `None`: the other side has gone.
-pub(crate) type Ended = Option<End>;
 
 /// Runs a connection to its end.
 pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(stream: S, codec: Codec, peer: Peer) {
-    let limits = peer.engine.limits();
-    let config = WebSocketConfig::default()
-        .read_buffer_size(8 << 10)
-        .write_buffer_size(0)
-        .max_write_buffer_size(limits.websocket_out_bytes_max + limits.page_bytes_max * 2)
-        .max_message_size(Some(limits.websocket_message_bytes_max))
-        .max_frame_size(Some(limits.websocket_message_bytes_max));
-    let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+    let socket = Socket::open(stream, peer.engine.limits()).await;
     let opened = Instant::now();
     let (watches, channels) = (Watches::default(), Channels::default());
     let mut connection =
         Connection { socket, codec, peer, watches, channels, next_ping: opened + PING, pong_until: None, opened, ending: None };
-    if let Err(Some(end)) = connection.serve().await {
-        connection.close(end).await;
+    if let Err(ended) = connection.serve().await {
+        let Connection { socket, watches, channels, .. } = connection;
+        // Whoever goes is no longer present while the close is waited for.
+        drop((watches, channels));
+        socket.close(ended).await;
     }
 }
 
 pub(crate) struct Connection<S> {
-    socket: WebSocketStream<S>,
+    socket: Socket<S>,
     pub(crate) codec: Codec,
     pub(crate) peer: Peer,
     pub(crate) watches: Watches,
@@ -87,7 +69,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         loop {
             let wake = self.wake();
             tokio::select! {
-                message = self.socket.next() => self.message(message).await?,
+                message = self.socket.next() => self.message(message?).await?,
                 Some(told) = self.watches.next() => self.push(told).await?,
                 Some(said) = self.channels.next() => self.push_said(said).await?,
                 closing = &mut closed => self.leave(closing).await?,
@@ -135,16 +117,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
-    async fn message(&mut self, message: Option<Result<Message, SocketError>>) -> Result<(), Ended> {
+    async fn message(&mut self, message: Message) -> Result<(), Ended> {
         match (message, self.codec) {
-            (Some(Ok(Message::Text(text))), Codec::Json) => self.frame(text.as_bytes()).await,
-            (Some(Ok(Message::Binary(bytes))), Codec::Protobuf) => self.frame(&bytes).await,
-            (Some(Ok(Message::Text(_) | Message::Binary(_))), _) => Err(Some(BAD_REQUEST)),
-            (Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))), _) => Ok(()),
-            (Some(Err(SocketError::Capacity(_))), _) => Err(Some(TOO_LARGE)),
-            (Some(Err(SocketError::Utf8(_))), _) => Err(Some(End(1007, "not UTF-8"))),
-            (Some(Err(SocketError::Protocol(_))), _) => Err(Some(End(1002, "protocol error"))),
-            (Some(Ok(Message::Close(_)) | Err(_)) | None, _) => Err(None),
+            (Message::Text(text), Codec::Json) => self.frame(text.as_bytes()).await,
+            (Message::Binary(bytes), Codec::Protobuf) => self.frame(&bytes).await,
+            _ => Err(Some(BAD_REQUEST)),
         }
     }
 
@@ -188,6 +165,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Answers a command of a client that has connected.
     async fn asked(&mut self, id: u32, kind: Kind, out: &mut Out) -> Result<(), Ended> {
         match kind {
+            Kind::Rpc(request) if self.peer.fixture.echo && request.method == "echo" => {
+                out.answer(id, Answer::Rpc(RpcResult { data: request.data }));
+            }
             Kind::Rpc(request) => return self.call(id, &request, out).await,
             Kind::Refresh(request) => return self.refresh(id, &request.token, out).await,
             Kind::Subscribe(request) => self.subscribe(id, &request, out).await,
@@ -214,7 +194,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Err(Refused::End(end)) => return Err(Some(end)),
         };
         let mut room = self.peer.engine.limits().websocket_out_bytes_max;
-        for (channel, mut sub) in request.subs {
+        let mut subs = request.subs;
+        if let Some(personal) = self.peer.personal() {
+            subs.entry(personal).or_default();
+        }
+        for (channel, mut sub) in subs {
             sub.channel.clone_from(&channel);
             if let Ok(subscribed) = self.begin(id, &sub, &mut room).await {
                 result.subs.insert(channel, subscribed);
@@ -248,25 +232,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
-    /// Sends, and waits until it is written: nothing queues here. A client that does not read is slow.
+    /// Sends what was appended, and waits until it is written.
     pub(crate) async fn send(&mut self, out: &mut Out) -> Result<(), Ended> {
         if out.is_empty() {
             return Ok(());
         }
-        let message = out.take().map_err(|_| Some(End(1011, "internal error")))?;
-        match timeout(WRITE_WITHIN, self.socket.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(None),
-            Err(_) => Err(Some(SLOW)),
-        }
-    }
-
-    async fn close(&mut self, End(code, reason): End) {
-        let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
-        let closing = async {
-            let _gone = self.socket.close(Some(frame)).await;
-            while let Some(Ok(_)) = self.socket.next().await {}
-        };
-        let _late = timeout(Duration::from_secs(1), closing).await;
+        let message = out.take().map_err(|_| Some(INTERNAL))?;
+        self.socket.send(message).await
     }
 }

@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::codec::Codec;
 use crate::connection;
+use crate::fixture::Fixture;
 use crate::peer::Peer;
 
 /// A request's or an answer's body, the same on each face.
@@ -22,12 +23,18 @@ pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Box<dyn std::e
 pub struct WebSocket {
     engine: Arc<Engine>,
     authenticate: Arc<dyn Authenticate>,
+    fixture: Fixture,
 }
 
 impl WebSocket {
     /// The face of an engine; connections show their tokens to `authenticate`.
     pub fn new(engine: Arc<Engine>, authenticate: Arc<dyn Authenticate>) -> WebSocket {
-        WebSocket { engine, authenticate }
+        WebSocket { engine, authenticate, fixture: Fixture::default() }
+    }
+
+    /// The same, with what a suite of others asks for.
+    pub fn with_fixture(self, fixture: Fixture) -> WebSocket {
+        WebSocket { fixture, ..self }
     }
 
     /// Answers a request for a connection; the connection itself then runs on a task of its own.
@@ -38,7 +45,7 @@ impl WebSocket {
         };
         let bearer = bearer(request.headers());
         let upgrade = hyper::upgrade::on(&mut request);
-        let peer = Peer::new(self.engine.clone(), self.authenticate.clone(), context, bearer);
+        let peer = Peer::new((self.engine.clone(), self.authenticate.clone(), self.fixture), context, bearer);
         tokio::spawn(async move {
             if let Ok(upgraded) = upgrade.await {
                 connection::run(hyper_util::rt::TokioIo::new(upgraded), codec, peer).await;
@@ -49,14 +56,14 @@ impl WebSocket {
 }
 
 /// Why a request does not become a connection.
-enum Refusal {
+pub(crate) enum Refusal {
     Error(Error),
     /// 426: no WebSocket was asked for, or another version of it.
     Upgrade(&'static str),
 }
 
 /// The 101 that a request is to be answered with, and the form in which its connection then speaks.
-fn accept(request: &Request<Body>) -> Result<(Response<Body>, Codec), Refusal> {
+pub(crate) fn accept(request: &Request<Body>) -> Result<(Response<Body>, Codec), Refusal> {
     let headers = request.headers();
     if request.method() != http::Method::GET || !has_token(headers, &CONNECTION, "upgrade") || !has_token(headers, &UPGRADE, "websocket") {
         return Err(Refusal::Upgrade("this path speaks WebSocket; connect with `Upgrade: websocket`"));
@@ -97,7 +104,7 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
 }
 
 impl Refusal {
-    fn into_response(self, context: &Context) -> Response<Body> {
+    pub(crate) fn into_response(self, context: &Context) -> Response<Body> {
         let (status, text) = match self {
             Refusal::Error(error) => {
                 let mut text = Vec::with_capacity(256);

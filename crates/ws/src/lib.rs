@@ -7,7 +7,7 @@
 //! frame → codec → message::Command → connection → peer (connect, refresh), rpc, watching (subscribe) → message::Reply → codec → frame
 //! ```
 //!
-//! Read `handshake` first, then `connection`, `rpc`, and for watches `channel`, `subscribe`, `start`, `watching` and `watches`; for declared
+//! Read `handshake` first, then `socket`, `connection`, `rpc`, and for watches `channel`, `subscribe`, `start`, `watching` and `watches`; for declared
 //! channels `channel_named`, `channel_commands`, `channel_told` and `channels`.
 
 mod channel;
@@ -17,6 +17,8 @@ mod channel_told;
 mod channels;
 mod codec;
 mod connection;
+mod echo;
+mod fixture;
 mod handshake;
 mod json;
 mod message;
@@ -24,9 +26,12 @@ mod peer;
 mod publication;
 mod renew;
 mod rpc;
+mod socket;
 mod start;
 mod subscribe;
 mod watches;
 mod watching;
 
+pub use echo::echo;
+pub use fixture::Fixture;
 pub use handshake::{Body, WebSocket};

@@ -73,6 +73,10 @@ pub(crate) struct RefreshRequest {
 pub(crate) struct SubscribeRequest {
     #[prost(string, tag = "1")]
     pub(crate) channel: String,
+    /// Of this subscription alone.
+    #[prost(string, tag = "2")]
+    #[serde(deserialize_with = "nullable")]
+    pub(crate) token: String,
     #[prost(bool, tag = "3")]
     pub(crate) recover: bool,
     #[prost(string, tag = "6")]

@@ -6,9 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use fourfold_engine::Engine;
 use fourfold_op::{Authenticate, Authenticated, Context, Deadline, Error, ErrorCode, RequestId};
 
-use crate::connection::{BAD_REQUEST, End, INVALID_TOKEN, PING};
-use crate::message::{ConnectResult, RefreshResult};
+use crate::connection::{BAD_REQUEST, INVALID_TOKEN, PING};
+use crate::fixture::Fixture;
+use crate::message::{ConnectResult, RefreshResult, SubscribeRequest};
 use crate::rpc::Call;
+use crate::socket::End;
 
 /// For a call, where the server sets no deadline.
 const CALL_WITHIN: Duration = Duration::from_secs(30);
@@ -19,6 +21,7 @@ const VERSION: &str = concat!("fourfold ", env!("CARGO_PKG_VERSION"));
 pub(crate) struct Peer {
     pub(crate) engine: Arc<Engine>,
     authenticate: Arc<dyn Authenticate>,
+    pub(crate) fixture: Fixture,
     context: Context,
     /// By what others know this connection: its own, whatever the client says of its request.
     client: Arc<str>,
@@ -37,11 +40,15 @@ pub(crate) enum Refused {
 }
 
 impl Peer {
-    pub(crate) fn new(engine: Arc<Engine>, authenticate: Arc<dyn Authenticate>, context: Context, bearer: Option<String>) -> Peer {
+    pub(crate) fn new(
+        (engine, authenticate, fixture): (Arc<Engine>, Arc<dyn Authenticate>, Fixture),
+        context: Context,
+        bearer: Option<String>,
+    ) -> Peer {
         let until = context.deadline.0.map(|at| at.saturating_duration_since(std::time::Instant::now()));
         let call_within = until.filter(|left| !left.is_zero()).unwrap_or(CALL_WITHIN);
         let client = uuid::Uuid::new_v4().to_string().into();
-        Peer { engine, authenticate, context, client, bearer, call_within, authenticated: None }
+        Peer { engine, authenticate, fixture, context, client, bearer, call_within, authenticated: None }
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -74,7 +81,7 @@ impl Peer {
         }
         let authenticated = self.admit(Some(token))?;
         let (before, now) = (self.authenticated.as_ref().map(|before| &before.principal), &authenticated.principal);
-        if before.is_none_or(|before| (&before.issuer, &before.subject) != (&now.issuer, &now.subject)) {
+        if before.is_none_or(|before| !before.is_same(now)) {
             // A connection never becomes another's.
             return Err(Refused::End(INVALID_TOKEN));
         }
@@ -89,6 +96,41 @@ impl Peer {
             ErrorCode::Unauthenticated if token.is_some() => Refused::End(INVALID_TOKEN),
             _ => Refused::Error(error),
         })
+    }
+
+    /// The channel that its caller has by connecting.
+    pub(crate) fn personal(&self) -> Option<String> {
+        self.fixture.personal(&self.authenticated()?.principal.subject)
+    }
+
+    /// When the token ends that a subscription shows for itself: microseconds since 1970; none where it never does, or shows none.
+    ///
+    /// It gives no right: it must name this channel and the caller of the connection, whose rights decide.
+    pub(crate) fn token_end(&self, request: &SubscribeRequest) -> Result<Option<i64>, Error> {
+        if request.token.is_empty() {
+            return Ok(None);
+        }
+        let refused = |why: &str| Error::new(ErrorCode::PermissionDenied, format!("the token of this subscription is refused: {why}"));
+        let shown = self.authenticate.authenticate_for(&request.token, &request.channel);
+        let shown = shown.map_err(|error| match error.code {
+            ErrorCode::Unauthenticated => refused(&error.public.message),
+            _ => error,
+        })?;
+        match self.authenticated().is_some_and(|connected| connected.principal.is_same(&shown.principal)) {
+            true => Ok(shown.expires_at_us()),
+            false => Err(refused("it names another caller than the connection's")),
+        }
+    }
+
+    /// When a subscription ends that would end at `own` by itself: no later than the connection's token.
+    pub(crate) fn end_of(&self, own: Option<i64>) -> Option<i64> {
+        let connection = self.authenticated().and_then(|authenticated| authenticated.expires_at_us());
+        own.into_iter().chain(connection).min()
+    }
+
+    /// Whether it is the subscription's own token that ends it.
+    pub(crate) fn ends_first(&self, own: Option<i64>) -> bool {
+        own.is_some() && self.end_of(own) == own
     }
 
     /// The connection's id.

@@ -7,9 +7,10 @@ use fourfold_op::{Authenticated, Error, ErrorCode, Start};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::codec::Out;
-use crate::connection::{Connection, DRAIN, Ended};
+use crate::connection::{Connection, DRAIN};
 use crate::message::Answer;
 use crate::peer::Refused;
+use crate::socket::Ended;
 use crate::watching::{RESET, RESUME, REVOKED, Unsubscribed};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {

@@ -91,8 +91,7 @@ impl Peer {
     }
 
     pub(crate) async fn watch_from(&self, id: u32, asked: &Asked, start: Start) -> Result<Subscription, Error> {
-        let expires_at_us = self.authenticated().and_then(|authenticated| authenticated.expires_at_us());
-        let watch = Watch { start, expires_at_us, ..asked.watch.clone() };
+        let watch = Watch { start, expires_at_us: self.end_of(asked.watch.expires_at_us), ..asked.watch.clone() };
         self.engine.watch(&self.context_of(id), &watch, &asked.values).await
     }
 }

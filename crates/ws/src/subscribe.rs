@@ -22,7 +22,7 @@ const OF_DATA: [&str; 4] = ["filter", "fields", "initial", "bookmarks"];
 
 /// What a channel watches, as often as it is begun.
 pub(crate) struct Asked {
-    /// It begins now and has bookmarks: from where and for how long is told with each beginning.
+    /// It begins now, has bookmarks and ends with the token of the channel itself: from where, and whether sooner, is told with each beginning.
     pub(crate) watch: Watch,
     pub(crate) values: Vec<Value>,
     pub(crate) form: Form,

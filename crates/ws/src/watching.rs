@@ -9,9 +9,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::channel_named::Named;
 use crate::codec::Out;
-use crate::connection::{Connection, Ended, FRAME_BYTES, SLOW};
+use crate::connection::{Connection, FRAME_BYTES};
 use crate::message::{Answer, ErrorReply, Nothing, Pushed, SubscribeRequest, SubscribeResult, Unsubscribe};
 use crate::publication::{items, publication};
+use crate::socket::{Ended, SLOW};
 use crate::start::Started;
 use crate::watches::Told;
 
@@ -21,6 +22,7 @@ pub(crate) struct Unsubscribed(pub(crate) u32, pub(crate) &'static str);
 
 pub(crate) const REVOKED: Unsubscribed = Unsubscribed(2100, "access revoked");
 pub(crate) const RESUME: Unsubscribed = Unsubscribed(2500, "resume");
+pub(crate) const TOKEN_ENDED: Unsubscribed = Unsubscribed(2501, "expired");
 pub(crate) const RESET: Unsubscribed = Unsubscribed(2600, "reset");
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -45,10 +47,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let max = limits.websocket_subscriptions_max;
             return Err(Error::limit("websocket_subscriptions_max", max, "subscriptions of a connection"));
         }
-        if let Some(named) = Named::parse(&request.channel, engine.model())? {
-            return self.join(id, request, named).await;
+        let token_end = self.peer.token_end(request)?;
+        if let Some(named) = Named::parse(&self.peer.fixture.declared(&request.channel), engine.model())? {
+            return self.join(id, request, named, token_end).await;
         }
-        let asked = request.asked(engine.model(), limits)?;
+        let mut asked = request.asked(engine.model(), limits)?;
+        asked.watch.expires_at_us = token_end;
         let Started { mut subscription, recovered } = self.peer.start(id, request, &asked, &self.watches.resets, room).await?;
         let data = match subscription.take_initial() {
             Some(initial) => items(&engine, &asked.form, &initial, room)?,
@@ -101,8 +105,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Err(WatchEnd::Reset(_)) => self.end_channel(channel, RESET, out),
             // Silent until a refresh, which goes on from here; without one the connection ends.
             Err(WatchEnd::CredentialEnded(cursor)) => {
-                if let Some(watching) = self.watches.silence(&channel) {
-                    watching.cursor = cursor;
+                let Some(watching) = self.watches.silence(&channel) else { return };
+                watching.cursor = cursor;
+                if self.peer.ends_first(watching.asked.watch.expires_at_us) {
+                    self.end_channel(channel, TOKEN_ENDED, out);
                 }
             }
         }

@@ -12,6 +12,9 @@ use fourfold_store::fault::{Fault, FaultyStore};
 use serde_json::{Value as Json, json};
 use socket::{FORMS, Face, subscribe, talk};
 use tokio::sync::Notify;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 #[tokio::test]
 async fn an_ending_server_and_a_new_model_send_clients_to_another_connection() {
@@ -28,6 +31,17 @@ async fn an_ending_server_and_a_new_model_send_clients_to_another_connection() {
             let mut late = face.open(form).await;
             assert_eq!(late.told().await, "close 3001");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_closes_is_answered() {
+    for form in FORMS {
+        let mut client = Face::talk().await.connected(form, "ada").await;
+        client.subscribe("notes", json!({})).await;
+        let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+        client.send_message(Message::Close(Some(frame))).await;
+        assert_eq!(client.told().await, "close 1000", "{form:?}");
     }
 }
 

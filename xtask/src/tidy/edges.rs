@@ -25,6 +25,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("fourfold", PRODUCT_AND_SERVER),
     ("testkit", PRODUCT_AND_SERVER),
     ("bench", PRODUCT_AND_SERVER),
+    ("conformance-server", PRODUCT_AND_SERVER),
     ("process", PRODUCT_AND_SERVER),
     ("xtask", &[]),
 ];

@@ -79,7 +79,6 @@ impl Hall {
             return Err(crate::feed::closed(closing));
         }
         let room = self.open(&mut rooms, topic)?;
-        self.counting(&mut room.inner.lock(), |inner| inner.history.drop_old());
         // Within the lock of all rooms, so that none is swept between being found and being entered.
         let entered = room.enter(Mailbox::new(client, notices, &self.limits), after, &self.limits);
         drop(rooms);
@@ -158,7 +157,8 @@ impl Hall {
         let mut rooms = self.rooms.lock();
         let mut inner = room.inner.lock();
         inner.mailboxes.remove(&number);
-        if inner.is_idle() && !inner.gone {
+        inner.history.touch();
+        if inner.is_forgotten() && !inner.gone {
             inner.gone = true;
             rooms.held.remove(topic);
         }
@@ -179,11 +179,17 @@ impl Hall {
     }
 
     fn open(&self, rooms: &mut Rooms, topic: &Topic) -> Result<Arc<Room>, Error> {
-        if let Some(room) = rooms.held.get(topic) {
+        if let Some(room) = rooms.held.get(topic)
+            && !self.forget(room, Inner::is_forgotten)
+        {
             return Ok(room.clone());
         }
+        rooms.held.remove(topic);
         if rooms.held.len() >= rooms.sweep_at.max(SWEEP_MIN).min(self.limits.channels_max) {
-            self.sweep(rooms);
+            self.sweep(rooms, Inner::is_forgotten);
+        }
+        if rooms.held.len() >= self.limits.channels_max {
+            self.sweep(rooms, Inner::is_idle);
         }
         if rooms.held.len() >= self.limits.channels_max {
             let message = format!("{} channels are open (limit `channels_max`); try again later", self.limits.channels_max);
@@ -205,15 +211,18 @@ impl Hall {
         Ok(room)
     }
 
-    /// Takes out the rooms in which nobody is and of which nothing is kept any more.
-    fn sweep(&self, rooms: &mut Rooms) {
-        rooms.held.retain(|_, room| {
-            let mut inner = room.inner.lock();
-            self.counting(&mut inner, |inner| inner.history.drop_old());
-            inner.gone = inner.is_idle();
-            !inner.gone
-        });
+    /// Takes out the rooms that may go.
+    fn sweep(&self, rooms: &mut Rooms, may_go: impl Fn(&Inner) -> bool) {
+        rooms.held.retain(|_, room| !self.forget(room, &may_go));
         rooms.sweep_at = rooms.held.len() * 2;
+    }
+
+    /// Whether a room goes now: who still knows it looks again.
+    fn forget(&self, room: &Room, may_go: impl Fn(&Inner) -> bool) -> bool {
+        let mut inner = room.inner.lock();
+        self.counting(&mut inner, |inner| inner.history.drop_old());
+        inner.gone = may_go(&inner);
+        inner.gone
     }
 
     fn publish(&self, inner: &mut Inner, data: Arc<str>, by: Client) {
@@ -267,6 +276,12 @@ impl Room {
 }
 
 impl Inner {
+    /// Whether nobody is there and nothing is kept, for so long that nobody comes back to where it was.
+    fn is_forgotten(&self) -> bool {
+        self.is_idle() && self.history.is_over()
+    }
+
+    /// Whether nobody is there and nothing is kept.
     fn is_idle(&self) -> bool {
         self.mailboxes.is_empty() && self.history.is_empty() && self.presence.is_empty()
     }

@@ -19,13 +19,15 @@ pub(super) struct History {
     offset: u64,
     count_max: usize,
     age_max: Duration,
+    /// When a subscriber last left.
+    used: Instant,
 }
 
 impl History {
     /// An empty one: of so many publications, and seconds, as `@history` says; without it nothing is kept.
     pub fn new(declared: Option<(u32, u64)>) -> History {
         let (count_max, age_max) = declared.map_or((0, 0), |(count, age)| (count as usize, age));
-        History { kept: VecDeque::new(), bytes: 0, offset: 0, count_max, age_max: Duration::from_secs(age_max) }
+        History { kept: VecDeque::new(), bytes: 0, offset: 0, count_max, age_max: Duration::from_secs(age_max), used: Instant::now() }
     }
 
     /// The offset of the newest publication; 0 before the first.
@@ -71,6 +73,16 @@ impl History {
         while self.kept.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) >= self.age_max) {
             self.drop_oldest();
         }
+    }
+
+    /// Notes that a subscriber leaves: it may come back.
+    pub fn touch(&mut self) {
+        self.used = Instant::now();
+    }
+
+    /// Whether it is as long ago as publications are kept that anybody left.
+    pub fn is_over(&self) -> bool {
+        self.used.elapsed() >= self.age_max
     }
 
     /// Whether nothing is kept.

@@ -126,6 +126,19 @@ async fn a_place_in_another_epoch_is_not_taken_for_one_in_this() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_comes_back_to_a_quiet_channel_has_missed_nothing_for_as_long_as_its_history() {
+    let world = World::new().await;
+    let at = world.board(&user(1), &join("a")).await.cursor().clone();
+    tokio::time::advance(Duration::from_secs(59)).await;
+    let hers = world.board(&user(1), &join_after("a", &at)).await;
+    assert_eq!((hers.recovered(), hers.cursor()), (Some(true), &at));
+    drop(hers);
+    tokio::time::advance(Duration::from_secs(60)).await;
+    let hers = world.board(&user(1), &join_after("a", &at)).await;
+    assert_eq!(hers.recovered(), Some(false));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_channel_that_nobody_holds_is_forgotten_and_begins_a_new_epoch() {
     let world = World::new().await;
     let first = world.write_on("b", "1").await.unwrap();

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fourfold_model::{Base, Claim, Model, Type, Value};
 use fourfold_op::json::{Dialect, Reader, parse_text};
 use fourfold_op::{Claims, Limits};
@@ -29,6 +31,13 @@ fn one(model: &Model, claim: &Claim, payload: &Map<String, Json>) -> Result<Valu
             typed(model, claim.ty, json).ok_or_else(|| format!("the token's claim `{}` is not a {}", claim.path, name(model, claim.ty)))
         }
     }
+}
+
+/// The channel that a token is for; the token has been verified.
+pub(super) fn channel(token: &str) -> Option<String> {
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let payload: Map<String, Json> = serde_json::from_slice(&payload).ok()?;
+    payload.get("channel")?.as_str().map(str::to_owned)
 }
 
 /// A member by its name, or by a path of names; `https://…` names may hold dots themselves.

@@ -76,6 +76,33 @@ fn claims_are_typed_by_the_model_and_remembered() {
 }
 
 #[test]
+fn a_token_for_one_channel_names_it() {
+    let (auth, header) = (auth("channel"), Header::new(Algorithm::HS256));
+    for (claims, expected) in [
+        (json!({"channel": "board:a"}), "ok"),
+        (json!({"channel": "board:b"}), "unauthenticated: its `channel` does not name this channel"),
+        (json!({"channel": ["board:a"]}), "unauthenticated: its `channel` does not name this channel"),
+        (json!({}), "unauthenticated: its `channel` does not name this channel"),
+        (json!({"channel": "board:a", "exp": now_s() - 31}), "token_expired: the token has expired"),
+    ] {
+        let shown = auth.authenticate_for(&sign(SECRET, &header, claims.clone()), "board:a");
+        assert_eq!(shown.map_or_else(|error| error.to_string(), |_| "ok".to_owned()), expected, "{claims}");
+    }
+    let forged = sign("ffffffffffffffffffffffffffffffff", &header, json!({"channel": "board:a"}));
+    assert_eq!(auth.authenticate_for(&forged, "board:a").unwrap_err().code, ErrorCode::Unauthenticated);
+}
+
+#[test]
+fn the_key_of_a_suite_may_be_short_and_its_tokens_claim_little() {
+    let auth = Auth::new(model(), Some(TrustedKey::of_suite(b"secret")), None, true);
+    let little = json!({"exp": null, "iss": null, "aud": null});
+    let token = sign("secret", &Header::new(Algorithm::HS256), little.clone());
+    assert_eq!((auth.authenticate(Some(&token)).unwrap().expires_at, token.split('.').count()), (None, 3));
+    assert!(auth.authenticate(Some(&sign("other", &Header::new(Algorithm::HS256), little))).is_err());
+    assert!(auth.authenticate(Some(&sign("secret", &Header::new(Algorithm::HS256), json!({"exp": now_s() - 5})))).is_err());
+}
+
+#[test]
 fn tokens_that_are_not_good_say_why() {
     let auth = auth("refused");
     let header = Header::new(Algorithm::HS256);
