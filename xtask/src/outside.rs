@@ -40,6 +40,7 @@ const SUITES: &[Suite] = &[
     client("graphql-request", Tool::Node, "graphql_request.mjs"),
     client("connect-web", Tool::Node, "connect_web.mjs"),
     client("centrifuge", Tool::Node, "centrifuge.mjs"),
+    checker("centrifuge-subscribe", Tool::Node, "centrifuge_subscribe.mjs"),
     checker("openapi-typescript", Tool::Node, "openapi_typescript.mjs"),
     checker("linters", Tool::Node, "linters.mjs"),
     checker("browser", Tool::Node, "browser.mjs"),

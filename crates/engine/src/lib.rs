@@ -16,6 +16,6 @@ mod prepared;
 
 pub use engine::Engine;
 pub use execute::{Executed, Timing};
-pub use feed::{Closing, Delivery, EncodingKey, End, FeedFigures, Initial, Subscription};
+pub use feed::{Closing, Delivery, EncodingKey, End, FeedFigures, Initial, Rights, Subscription};
 pub use ingest::IngestRow;
 pub use prepared::Prepared;

@@ -67,6 +67,8 @@ pub struct Limits {
     pub websocket_message_bytes_max: usize,
     /// Bytes waiting to be written to one WebSocket.
     pub websocket_out_bytes_max: usize,
+    /// Subscriptions of one WebSocket.
+    pub websocket_subscriptions_max: usize,
     /// Bytes of a gRPC message, in and out.
     pub grpc_message_bytes_max: usize,
     /// Bytes of the newest events that are kept in memory for watches.
@@ -122,6 +124,7 @@ impl Default for Limits {
             graphql_fragment_visits_max: 2_000,
             websocket_message_bytes_max: 512 << 10,
             websocket_out_bytes_max: 1 << 20,
+            websocket_subscriptions_max: 128,
             grpc_message_bytes_max: 4 << 20,
             feed_ring_bytes_max: 8 << 20,
             watches_max: 100_000,

@@ -207,6 +207,11 @@ impl WatchPlan {
         self.prepared.entity
     }
 
+    /// Whether it shows no row, whatever the row holds: the caller alone decides so.
+    pub fn shows_nothing(&self) -> bool {
+        self.filter.is_false()
+    }
+
     /// The entities whose events it must be shown: the one that is watched, and the one that tells memberships.
     pub fn entities(&self) -> Vec<EntityId> {
         let mut entities = vec![self.prepared.entity];

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fourfold_engine::Engine;
-use fourfold_op::{Authenticate, Context, Error, ErrorCode, render};
+use fourfold_op::{Authenticate, Context, Error, render};
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY};
 use http::header::{SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Full};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::connection::{self, Peer};
+use crate::codec::Codec;
+use crate::connection;
+use crate::peer::Peer;
 
 /// A request's or an answer's body, the same on each face.
 pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
@@ -30,7 +32,7 @@ impl WebSocket {
 
     /// Answers a request for a connection; the connection itself then runs on a task of its own.
     pub async fn serve(&self, context: Context, mut request: Request<Body>) -> Response<Body> {
-        let accepted = match accept(&request) {
+        let (accepted, codec) = match accept(&request) {
             Ok(accepted) => accepted,
             Err(refusal) => return refusal.into_response(&context),
         };
@@ -39,7 +41,7 @@ impl WebSocket {
         let peer = Peer::new(self.engine.clone(), self.authenticate.clone(), context, bearer);
         tokio::spawn(async move {
             if let Ok(upgraded) = upgrade.await {
-                connection::run(hyper_util::rt::TokioIo::new(upgraded), peer).await;
+                connection::run(hyper_util::rt::TokioIo::new(upgraded), codec, peer).await;
             }
         });
         accepted
@@ -53,8 +55,8 @@ enum Refusal {
     Upgrade(&'static str),
 }
 
-/// The 101 that a request is to be answered with.
-fn accept(request: &Request<Body>) -> Result<Response<Body>, Refusal> {
+/// The 101 that a request is to be answered with, and the form in which its connection then speaks.
+fn accept(request: &Request<Body>) -> Result<(Response<Body>, Codec), Refusal> {
     let headers = request.headers();
     if request.method() != http::Method::GET || !has_token(headers, &CONNECTION, "upgrade") || !has_token(headers, &UPGRADE, "websocket") {
         return Err(Refusal::Upgrade("this path speaks WebSocket; connect with `Upgrade: websocket`"));
@@ -64,12 +66,10 @@ fn accept(request: &Request<Body>) -> Result<Response<Body>, Refusal> {
     }
     let key = headers.get(SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);
     let key = key.ok_or_else(|| Refusal::Error(Error::invalid("`Sec-WebSocket-Key` is missing or is not 16 bytes in base64")))?;
-    let wants_protobuf = has_token(headers, &SEC_WEBSOCKET_PROTOCOL, "centrifuge-protobuf")
-        || request.uri().query().is_some_and(|query| query.split('&').any(|part| part == "cf_protocol=protobuf"));
-    if wants_protobuf {
-        let message = "the Protobuf framing is not served yet; connect without it, in JSON";
-        return Err(Refusal::Error(Error::new(ErrorCode::Unimplemented, message)));
-    }
+    let offered = [("centrifuge-protobuf", Codec::Protobuf), ("centrifuge-json", Codec::Json)];
+    let chosen = offered.into_iter().find(|(name, _)| has_token(headers, &SEC_WEBSOCKET_PROTOCOL, name));
+    let asked = request.uri().query().is_some_and(|query| query.split('&').any(|part| part == "cf_protocol=protobuf"));
+    let codec = chosen.map_or(if asked { Codec::Protobuf } else { Codec::Json }, |(_, codec)| codec);
     let mut response = Response::new(Empty::new().map_err(|never| match never {}).boxed_unsync());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let answer = response.headers_mut();
@@ -78,10 +78,10 @@ fn accept(request: &Request<Body>) -> Result<Response<Body>, Refusal> {
     if let Ok(accept) = HeaderValue::try_from(derive_accept_key(key.as_bytes())) {
         answer.insert(SEC_WEBSOCKET_ACCEPT, accept);
     }
-    if has_token(headers, &SEC_WEBSOCKET_PROTOCOL, "centrifuge-json") {
-        answer.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("centrifuge-json"));
+    if let Some((name, _)) = chosen {
+        answer.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name));
     }
-    Ok(response)
+    Ok((response, codec))
 }
 
 fn has_token(headers: &HeaderMap, name: &http::HeaderName, token: &str) -> bool {

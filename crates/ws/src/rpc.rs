@@ -6,12 +6,12 @@ use std::sync::Arc;
 use fourfold_engine::Engine;
 use fourfold_model::{EntityId, Value};
 use fourfold_op::params::{Asked, Asking, Body, Face, Pairs, Shape, WriteAsked, key_from_json};
-use fourfold_op::{Answered, Context, Error, ErrorCode, IdempotencyKey, Outcome, WriteKind, json, render};
+use fourfold_op::{Answered, Context, Error, ErrorCode, IdempotencyKey, Limits, Outcome, WriteKind, json, render};
 use serde_json::value::RawValue;
 
 /// One call: who, and over which engine.
-pub(crate) struct Call<'a> {
-    pub(crate) engine: &'a Arc<Engine>,
+pub(crate) struct Call {
+    pub(crate) engine: Arc<Engine>,
     pub(crate) context: Context,
 }
 
@@ -24,14 +24,10 @@ struct Given<'a> {
     rest: Pairs<'a>,
 }
 
-impl Call<'_> {
+impl Call {
     /// Answers a call with what REST would answer as its body.
-    pub(crate) async fn answer(mut self, method: &str, data: Option<&RawValue>) -> Result<Vec<u8>, Error> {
-        let text = data.map_or("{}", RawValue::get);
-        if json::depth(text) > self.engine.limits().json_depth_max {
-            return Err(Error::limit("json_depth_max", self.engine.limits().json_depth_max, "levels"));
-        }
-        let (asked, entity) = self.asked(method, text)?;
+    pub(crate) async fn answer(mut self, method: &str, data: &[u8]) -> Result<Vec<u8>, Error> {
+        let (asked, entity) = self.asked(method, text(data, self.engine.limits())?)?;
         let executed = self.engine.execute(&self.context, &asked.operation, &asked.values).await;
         let executed = executed.map_err(|error| asked.of_batch(error))?;
         self.render(entity, &asked.shape, executed.outcome)
@@ -218,7 +214,17 @@ fn parameters(text: &str) -> Result<Pairs<'_>, Error> {
     Ok(pairs)
 }
 
-fn text_of(value: &RawValue) -> Result<Cow<'_, str>, String> {
+/// What `data` holds: an object's text; without any, an empty one.
+pub(crate) fn text<'a>(data: &'a [u8], limits: &Limits) -> Result<&'a str, Error> {
+    let text = std::str::from_utf8(data).map_err(|_| Error::invalid_at("/data", "not UTF-8; expected a JSON object"))?;
+    if json::depth(text) > limits.json_depth_max {
+        return Err(Error::limit("json_depth_max", limits.json_depth_max, "levels"));
+    }
+    Ok(if matches!(text, "" | "null") { "{}" } else { text })
+}
+
+/// A parameter's text.
+pub(crate) fn text_of(value: &RawValue) -> Result<Cow<'_, str>, String> {
     let text = value.get();
     match text.bytes().next() {
         Some(b'"') => serde_json::from_str::<String>(text).map(Cow::Owned).map_err(|error| error.to_string()),

@@ -1,235 +1,214 @@
-//! Frames and their replies, over a socket of the loopback and the reference store with the fixture's model.
+//! Commands and their replies, over the reference store with the fixture's model, in both forms of the protocol.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+mod socket;
 
-use fourfold_engine::Engine;
-use fourfold_op::{Authenticate, Authenticated, Error, ErrorCode, Limits};
-use fourfold_store::Maintain;
+use fourfold_op::Limits;
 use fourfold_store::conformance::{fixture, world};
-use fourfold_store::memory::MemoryStore;
-use fourfold_ws::{Body, WebSocket};
-use futures_util::{SinkExt, StreamExt};
-use http_body_util::BodyExt;
-use hyper::service::service_fn;
-use tokio::net::{TcpListener, TcpStream};
+use fourfold_ws::Body;
+use serde_json::{Value as Json, json};
+use socket::{Client, FORMS, Face, Form};
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{WebSocketStream, client_async};
 
-/// Tokens: `admin` and `other` for ever, `short` for a minute, `old` expired; anything else is wrong.
-struct Tokens;
-
-impl Authenticate for Tokens {
-    fn authenticate(&self, token: Option<&str>) -> Result<Authenticated, Error> {
-        let (context, expires_at) = match token {
-            None => (world::anonymous(), None),
-            Some("admin") => (world::admin(), None),
-            Some("short") => (world::admin(), Some(now() + 60)),
-            Some("other") => (fourfold_op::Context { principal: someone_else(), ..world::admin() }, None),
-            Some("old") => return Err(Error::new(ErrorCode::TokenExpired, "the token has expired")),
-            Some(_) => return Err(Error::new(ErrorCode::Unauthenticated, "the token is not valid")),
-        };
-        Ok(Authenticated { principal: context.principal, expires_at })
-    }
+async fn face() -> Face {
+    Face::of(fixture::model(), Limits::default()).await
 }
 
-fn someone_else() -> Arc<fourfold_op::Principal> {
-    let admin = world::admin().principal;
-    Arc::new(fourfold_op::Principal { subject: "else".into(), ..(*admin).clone() })
-}
-
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64
-}
-
-/// A face on a port of its own.
-async fn serve() -> u16 {
-    let (store, model) = (MemoryStore::new(), fixture::model());
-    let migration = store.migration(&model).await.unwrap();
-    store.migrate(&model, migration).await.unwrap();
-    let engine = Engine::new(Arc::new(store), model, 1, Limits::default());
-    let face = Arc::new(WebSocket::new(engine, Arc::new(Tokens)));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let face = face.clone();
-            let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-                let face = face.clone();
-                let request = request.map(|body| -> Body { body.map_err(Into::into).boxed_unsync() });
-                async move { Ok::<_, std::convert::Infallible>(face.serve(world::anonymous(), request).await) }
-            });
-            let connection = hyper::server::conn::http1::Builder::new().serve_connection(hyper_util::rt::TokioIo::new(stream), service);
-            tokio::spawn(connection.with_upgrades());
-        }
-    });
-    port
-}
-
-struct Client(WebSocketStream<TcpStream>);
-
-impl Client {
-    async fn open(port: u16) -> Client {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        Client(client_async(format!("ws://127.0.0.1:{port}/connection/websocket"), stream).await.unwrap().0)
-    }
-
-    async fn connected(port: u16, token: &str) -> Client {
-        let mut client = Client::open(port).await;
-        let reply = client.ask(&format!(r#"{{"id":1,"connect":{{"token":"{token}"}}}}"#)).await;
-        assert!(reply.contains(r#""ping":25,"pong":true"#), "{reply}");
-        client
-    }
-
-    /// The next frame after this one; a close is `close CODE REASON`.
-    async fn ask(&mut self, frame: &str) -> String {
-        self.0.send(Message::text(frame)).await.unwrap();
-        self.next().await
-    }
-
-    async fn next(&mut self) -> String {
-        match self.0.next().await {
-            Some(Ok(Message::Text(text))) => text.to_string(),
-            Some(Ok(Message::Close(Some(frame)))) => format!("close {} {}", u16::from(frame.code), frame.reason),
-            other => format!("{other:?}"),
-        }
-    }
-
-    async fn rpc(&mut self, method: &str, data: &str) -> String {
-        self.ask(&format!(r#"{{"id":7,"rpc":{{"method":"{method}","data":{data}}}}}"#)).await
-    }
-
-    async fn check(&mut self, method: &str, data: &str, part: &str) {
-        let reply = self.rpc(method, data).await;
-        assert!(reply.starts_with(r#"{"id":7,"#) && reply.contains(part), "{method} {data}: expected `{part}` in {reply}");
-    }
+async fn check(client: &mut Client, method: &str, data: Json, part: &str) {
+    let reply = client.ask(json!({"id": 7, "rpc": {"method": method, "data": data}})).await;
+    assert_eq!(reply["id"], json!(7));
+    let said = reply.to_string();
+    assert!(said.contains(part), "{method} {data}: expected `{part}` in {said}");
 }
 
 const ID: &str = "00000000-0000-0000-0000-00000000000a";
 
 #[tokio::test]
 async fn a_row_lives_by_rpc() {
-    let mut client = Client::connected(serve().await, "admin").await;
-    let data = |rest: &str| format!(r#"{{"id":"{ID}"{rest}}}"#);
-    client.check("people.create", &format!(r#"{{"data":{{"id":"{ID}","name":"Ada"}}}}"#), r#""rpc":{"data":{"id":""#).await;
-    client.check("people.get", &data(r#","fields":"name""#), r#""data":{"name":"Ada"}"#).await;
-    client.check("people.update", &data(r#","data":{"name":"Bo"},"if_revision":1"#), r#""name":"Bo""#).await;
-    client
-        .check("people.update", &data(r#","data":{"name":"x"},"if_revision":1"#), r#""error":{"code":1412,"message":"revision_mismatch: "#)
-        .await;
-    client.check("people.upsert", &data(r#","data":{"name":"Cy"}"#), r#""name":"Cy""#).await;
-    client.check("people.list", r#"{"name__in":["Cy","none"],"page_size":5,"with_total":true}"#, r#""total":1,"cursor":""#).await;
-    client.check("people.aggregate", r#"{"count":"*"}"#, r#"{"items":[{"count":1}]}"#).await;
-    client.check("people.delete", &data(""), r#""deleted":true"#).await;
-    client.check("people.get", &data(""), r#""code":1404"#).await;
-    let batch = r#"{"operations":[{"create":"people","data":{"name":"A"}},{"create":"people","data":{"name":"B"}}],"request_id":"r1"}"#;
-    client.check("batch", batch, r#""results":[{"id":""#).await;
-    client.check("batch", batch, r#""results":[{"id":""#).await;
-    client.check("people.aggregate", r#"{"count":"*"}"#, r#"{"items":[{"count":2}]}"#).await;
+    for form in FORMS {
+        let mut client = face().await.connected(form, "root/admin").await;
+        for (method, data, part) in [
+            ("people.create", json!({"data": {"id": ID, "name": "Ada"}}), r#""name":"Ada","phone":null,"revision":1"#),
+            ("people.get", json!({"id": ID, "fields": "name"}), r#"{"data":{"name":"Ada"}}"#),
+            ("people.update", json!({"id": ID, "data": {"name": "Bo"}, "if_revision": 1}), r#""name":"Bo""#),
+            (
+                "people.update",
+                json!({"id": ID, "data": {"name": "x"}, "if_revision": 1}),
+                r#""error":{"code":1412,"message":"revision_mismatch: "#,
+            ),
+            ("people.upsert", json!({"id": ID, "data": {"name": "Cy"}}), r#""name":"Cy""#),
+            ("people.list", json!({"name__in": ["Cy", "none"], "page_size": 5, "with_total": true}), r#""total":1"#),
+            ("people.aggregate", json!({"count": "*"}), r#"{"items":[{"count":1}]}"#),
+            ("people.delete", json!({"id": ID}), r#""deleted":true"#),
+            ("people.get", json!({"id": ID}), r#""code":1404"#),
+        ] {
+            check(&mut client, method, data, part).await;
+        }
+        let writes = json!([{"create": "people", "data": {"name": "A"}}, {"create": "people", "data": {"name": "B"}}]);
+        for _ in 0..2 {
+            check(&mut client, "batch", json!({"operations": writes, "request_id": "r1"}), r#""results":[{"#).await;
+        }
+        check(&mut client, "people.aggregate", json!({"count": "*"}), r#"{"items":[{"count":2}]}"#).await;
+    }
 }
 
 #[tokio::test]
 async fn what_is_wrong_has_its_code() {
-    let mut client = Client::connected(serve().await, "admin").await;
-    for (method, data, part) in [
-        (
-            "people.gt",
-            "{}",
-            r#""code":104,"message":"unimplemented: unknown rpc `people.gt`; did you mean `people.get`?","temporary":false"#,
-        ),
-        ("nothing", "{}", r#""code":104"#),
-        ("people.get", "{}", r#""code":107"#),
-        ("people.get", r#"{"id":"x"}"#, "is not a Uuid"),
-        ("people.get", r#"{"id":"x","idd":1}"#, "unknown member `idd`"),
-        ("people.create", r#"{"data":{"nam":1}}"#, "did you mean `name`?"),
-        ("people.create", "{}", "`data` is missing"),
-        ("people.create", "5", "expected a JSON object, found a number"),
-        ("people.list", r#"{"nam":1}"#, "did you mean `name`?"),
-        ("people.list", r#"{"name":{}}"#, "expected a string"),
-        (
-            "items.list",
-            r#"{"expand":"parent.parent.parent.parent"}"#,
-            r#""code":106,"message":"limit_exceeded: more than 3 levels (limit `expand_depth_max`)""#,
-        ),
-        ("entries.create", r#"{"data":{"text":"","stars":6}}"#, "invalid_argument: 2 places are wrong; the first: `/text`: "),
-        ("batch", r#"{"operations":[{"create":"entries","data":{"text":""}}]}"#, r#""message":"invalid_argument: operation 0: `/text`: "#),
-        (
-            "batch",
-            r#"{"operations":[{"delete":"people","key":"00000000-0000-0000-0000-0000000000ff"}]}"#,
-            r#""message":"not_found: operation 0: no `Person` with this key""#,
-        ),
-        ("people.create", r#"{"data":{"name":"a"},"request_id":""}"#, "1 to 255 visible characters"),
-    ] {
-        client.check(method, data, part).await;
+    for form in FORMS {
+        let mut client = face().await.connected(form, "root/admin").await;
+        for (method, data, part) in [
+            ("people.gt", json!({}), r#""code":104,"message":"unimplemented: unknown rpc `people.gt`; did you mean `people.get`?""#),
+            ("nothing", json!({}), r#""code":104"#),
+            ("people.get", json!({}), r#""code":107"#),
+            ("people.get", Json::Null, "`id` is missing"),
+            ("people.get", json!({"id": "x"}), "is not a Uuid"),
+            ("people.get", json!({"id": "x", "idd": 1}), "unknown member `idd`"),
+            ("people.create", json!({"data": {"nam": 1}}), "did you mean `name`?"),
+            ("people.create", json!({}), "`data` is missing"),
+            ("people.create", json!(5), "expected a JSON object, found a number"),
+            ("people.list", json!({"nam": 1}), "did you mean `name`?"),
+            ("people.list", json!({"name": {}}), "expected a string"),
+            (
+                "items.list",
+                json!({"expand": "parent.parent.parent.parent"}),
+                r#""code":106,"message":"limit_exceeded: more than 3 levels (limit `expand_depth_max`)""#,
+            ),
+            ("entries.create", json!({"data": {"text": "", "stars": 6}}), "invalid_argument: 2 places are wrong; the first: `/text`: "),
+            (
+                "batch",
+                json!({"operations": [{"create": "entries", "data": {"text": ""}}]}),
+                r#""message":"invalid_argument: operation 0: `/text`: "#,
+            ),
+            (
+                "batch",
+                json!({"operations": [{"delete": "people", "key": "00000000-0000-0000-0000-0000000000ff"}]}),
+                r#""message":"not_found: operation 0: no `Person` with this key""#,
+            ),
+            ("people.create", json!({"data": {"name": "a"}, "request_id": ""}), "1 to 255 visible characters"),
+        ] {
+            check(&mut client, method, data, part).await;
+        }
     }
-    let reply = client.ask(r#"{"id":3,"subscribe":{"channel":"people"}}"#).await;
-    assert_eq!(reply, r#"{"id":3,"error":{"code":104,"message":"unimplemented: `subscribe` is not served yet","temporary":false}}"#);
+}
+
+#[tokio::test]
+async fn data_that_are_no_json_are_refused_and_the_connection_goes_on() {
+    let mut client = face().await.connected(Form::Protobuf, "root").await;
+    let mut deep = "[".repeat(65);
+    deep.push_str(&"]".repeat(65));
+    for (data, code) in [(&b"{"[..], 107), (b"\xff", 107), (b"no", 107), (deep.as_bytes(), 106)] {
+        client.send_message(Message::binary(socket::call("people.list", data))).await;
+        assert_eq!(client.next().await["error"]["code"], json!(code), "{data:?}");
+    }
+    check(&mut client, "people.aggregate", json!({"count": "*"}), r#"{"items":[{"count":0}]}"#).await;
 }
 
 #[tokio::test]
 async fn commands_of_one_frame_are_answered_in_one() {
-    let mut client = Client::open(serve().await).await;
-    let reply = client
-        .ask("{\"id\":1,\"connect\":{}}\n{}\n{\"id\":2,\"rpc\":{\"method\":\"people.list\",\"data\":{}}}\n{\"id\":3,\"ping\":{}}")
-        .await;
-    let lines: Vec<&str> = reply.split('\n').collect();
-    assert_eq!(lines.len(), 3, "{reply}");
-    assert!(lines[1].starts_with(r#"{"id":2,"rpc":{"data":{"items":[]"#));
+    for form in FORMS {
+        let mut client = face().await.open(form).await;
+        let list = json!({"id": 2, "rpc": {"method": "people.list", "data": {}}});
+        client.send(&[json!({"id": 1, "connect": {}}), json!({}), list, json!({"send": {}}), json!({"id": 3, "ping": {}})]).await;
+        assert_eq!(client.next().await["id"], json!(1));
+        assert_eq!(client.waiting(), 2);
+        assert_eq!(client.next().await["rpc"]["data"]["items"], json!([]));
+        assert_eq!(client.next().await, json!({"id": 3, "ping": {}}));
+    }
 }
 
 #[tokio::test]
 async fn connections_end_with_the_protocols_numbers() {
-    let port = serve().await;
-    for (frame, expected) in [
-        (r#"{"id":1,"connect":{"token":"bad"}}"#, "close 3500 invalid token"),
-        (r#"{"id":1,"rpc":{"method":"people.list"}}"#, "close 3501 bad request"),
-        ("not json", "close 3501 bad request"),
-        (r#"{"id":1,"nothing":{}}"#, "close 3501 bad request"),
-    ] {
-        assert_eq!(Client::open(port).await.ask(frame).await, expected, "{frame}");
+    let face = face().await;
+    for form in FORMS {
+        for (command, close) in [
+            (json!({"id": 1, "connect": {"token": "bad"}}), json!([3500, "invalid token"])),
+            (json!({"id": 1, "rpc": {"method": "people.list"}}), json!([3501, "bad request"])),
+            (json!({"id": 1}), json!([3501, "bad request"])),
+            (json!({"send": {}}), json!([3501, "bad request"])),
+        ] {
+            assert_eq!(face.open(form).await.ask(command.clone()).await["close"], close, "{command}");
+        }
+        let old = face.open(form).await.ask(json!({"id": 1, "connect": {"token": "old"}})).await;
+        assert_eq!((&old["error"]["code"], &old["error"]["temporary"]), (&json!(109), &json!(true)), "{old}");
+        for command in [json!({"id": 2, "connect": {}}), json!({"ping": {}}), json!({"id": 2, "refresh": {}})] {
+            let mut client = face.connected(form, "ada").await;
+            assert_eq!(client.ask(command.clone()).await["close"], json!([3501, "bad request"]), "{command}");
+        }
+        let mut large = face.connected(form, "ada").await;
+        let close = large.ask(json!({"id": 2, "rpc": {"method": "people.list", "data": {"name": "x".repeat(520 << 10)}}})).await;
+        assert_eq!(close["close"], json!([1009, "message too large"]));
     }
-    let old = Client::open(port).await.ask(r#"{"id":1,"connect":{"token":"old"}}"#).await;
-    assert!(old.contains(r#""code":109"#) && old.contains(r#""temporary":true"#), "{old}");
-    let mut twice = Client::connected(port, "admin").await;
-    assert_eq!(twice.ask(r#"{"id":2,"connect":{}}"#).await, "close 3501 bad request");
-    let mut large = Client::connected(port, "admin").await;
-    let text = format!(r#"{{"id":2,"rpc":{{"method":"people.list","data":{{"name":"{}"}}}}}}"#, "x".repeat(520 << 10));
-    assert!(large.0.send(Message::text(text)).await.is_ok());
-    assert_eq!(large.next().await, "close 1009 message too large");
+    for (form, message) in [
+        (Form::Json, Message::text("not json")),
+        (Form::Json, Message::text(r#"{"id":1,"nothing":{}}"#)),
+        (Form::Json, Message::text(r#"{"id":1,"connect":{},"ping":{}}"#)),
+        (Form::Json, Message::binary(vec![0])),
+        (Form::Protobuf, Message::text("{}")),
+        (Form::Protobuf, Message::binary(vec![9, 8, 1])),
+        (Form::Protobuf, Message::binary(vec![0x80; 12])),
+        (Form::Protobuf, Message::binary(vec![2, 0x22, 5])),
+    ] {
+        let mut client = face.open(form).await;
+        client.send_message(message.clone()).await;
+        assert_eq!(client.next().await["close"], json!([3501, "bad request"]), "{form:?} {message:?}");
+    }
 }
 
 #[tokio::test]
 async fn a_refresh_keeps_the_connection_for_its_own_subject() {
-    let port = serve().await;
-    let mut client = Client::open(port).await;
-    let reply = client.ask(r#"{"id":1,"connect":{"token":"short"}}"#).await;
-    assert!(reply.contains(r#""expires":true,"ttl":"#), "{reply}");
-    let reply = client.ask(r#"{"id":2,"refresh":{"token":"admin"}}"#).await;
-    assert!(reply.starts_with(r#"{"id":2,"refresh":{"client":"#) && !reply.contains("expires"), "{reply}");
-    assert_eq!(client.ask(r#"{"id":3,"refresh":{"token":"other"}}"#).await, "close 3500 invalid token");
+    let face = face().await;
+    for form in FORMS {
+        let mut client = face.open(form).await;
+        let reply = client.ask(json!({"id": 1, "connect": {"token": "ada//60"}})).await;
+        let result = &reply["connect"];
+        assert!(result["expires"] == true && result["ttl"].as_u64().is_some_and(|ttl| (1..=60).contains(&ttl)), "{reply}");
+        let reply = client.ask(json!({"id": 2, "refresh": {"token": "ada"}})).await;
+        assert_eq!((&reply["refresh"]["client"], &reply["refresh"]["expires"]), (&result["client"], &Json::Null), "{reply}");
+        assert_eq!(client.ask(json!({"id": 3, "refresh": {"token": "old"}})).await["error"]["code"], json!(109));
+        assert_eq!(client.ask(json!({"id": 4, "refresh": {"token": "bo"}})).await["close"], json!([3500, "invalid token"]));
+    }
 }
 
 #[tokio::test]
-async fn what_is_no_websocket_is_426_and_protobuf_is_refused_by_name() {
-    let face = WebSocket::new(
-        {
-            let (store, model) = (MemoryStore::new(), fixture::model());
-            let migration = store.migration(&model).await.unwrap();
-            store.migrate(&model, migration).await.unwrap();
-            Engine::new(Arc::new(store), model, 1, Limits::default())
-        },
-        Arc::new(Tokens),
-    );
+async fn the_form_is_chosen_by_the_query_or_the_subprotocol() {
+    let face = face().await;
     let plain = http::Request::get("/connection/websocket").body(Body::default()).unwrap();
-    assert_eq!(face.serve(world::anonymous(), plain).await.status(), 426);
-    let protobuf = http::Request::get("/connection/websocket?cf_protocol=protobuf")
-        .header("connection", "Upgrade")
-        .header("upgrade", "websocket")
-        .header("sec-websocket-version", "13")
-        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
-        .body(Body::default())
-        .unwrap();
-    assert_eq!(face.serve(world::anonymous(), protobuf).await.status(), 501);
+    assert_eq!(face.websocket.serve(world::anonymous(), plain).await.status(), 426);
+    for (query, offered, chosen) in [
+        ("", None, None),
+        ("?cf_protocol=protobuf", None, None),
+        ("", Some("centrifuge-protobuf"), Some("centrifuge-protobuf")),
+        ("", Some("other, centrifuge-json"), Some("centrifuge-json")),
+        ("", Some("other"), None),
+    ] {
+        let mut request = http::Request::get(format!("/connection/websocket{query}"))
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+        if let Some(offered) = offered {
+            request = request.header("sec-websocket-protocol", offered);
+        }
+        let response = face.websocket.serve(world::anonymous(), request.body(Body::default()).unwrap()).await;
+        let answered = response.headers().get("sec-websocket-protocol").map(|value| value.to_str().unwrap());
+        assert_eq!((response.status().as_u16(), answered), (101, chosen), "{query} {offered:?}");
+    }
+    let mut client = face.open_by_subprotocol().await;
+    assert_eq!(client.ask(json!({"id": 1, "connect": {}})).await["connect"]["pong"], json!(true));
+}
+
+#[tokio::test]
+async fn a_ping_that_is_not_answered_ends_the_connection() {
+    for form in FORMS {
+        let face = face().await;
+        let mut client = face.connected(form, "ada").await;
+        tokio::time::pause();
+        assert_eq!(client.next().await, json!({}), "the ping");
+        client.send(&[json!({})]).await;
+        assert_eq!(client.next().await, json!({}), "the next one");
+        assert_eq!(client.next().await["close"], json!([3012, "no pong"]));
+        assert_eq!(face.open(form).await.next().await["close"], json!([3502, "stale"]));
+        tokio::time::resume();
+    }
 }

@@ -28,7 +28,7 @@ pub use delivery::{Delivery, End};
 pub use encoding::EncodingKey;
 pub use start::Initial;
 pub(crate) use start::WatchKey;
-pub use subscription::Subscription;
+pub use subscription::{Rights, Subscription};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,6 +38,7 @@ use fourfold_model::SharedModel;
 use fourfold_op::Limits;
 use fourfold_store::Store;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use index::Index;
 use queue::{Queue, Why};
@@ -76,6 +77,8 @@ pub(crate) struct Feed {
     generation: u32,
     limits: Limits,
     state: Mutex<State>,
+    /// Why no watch goes on; changed under the state's lock.
+    closing: watch::Sender<Option<Closing>>,
     /// How far the log is known to go.
     head: AtomicU64,
     judged: AtomicU64,
@@ -85,7 +88,6 @@ pub(crate) struct Feed {
 /// What is changed under one lock, and never held across a wait.
 #[derive(Default)]
 struct State {
-    closing: Option<Closing>,
     tailing: Option<Tailing>,
     ring: Ring,
     index: Index,
@@ -101,6 +103,7 @@ impl Feed {
             generation,
             limits,
             state: Mutex::default(),
+            closing: watch::Sender::new(None),
             head: AtomicU64::new(0),
             judged: AtomicU64::new(0),
             tailers: AtomicU64::new(0),
@@ -109,12 +112,19 @@ impl Feed {
 
     /// Ends every watch, and lets none begin any more.
     pub fn close(&self, closing: Closing) {
-        let mut state = self.state.lock();
-        state.closing.get_or_insert(closing);
+        let state = self.state.lock();
+        self.closing.send_if_modified(|now| now.is_none() && now.replace(closing).is_none());
         state.end_all(match closing {
             Closing::Drain => Why::Bye,
             Closing::Replaced => Why::Reset,
         });
+    }
+
+    /// Resolves when no watch goes on any more, with why.
+    pub async fn closed(&self) -> Closing {
+        let mut closing = self.closing.subscribe();
+        // Its sender lives as long as this feed.
+        closing.wait_for(Option::is_some).await.ok().and_then(|closing| *closing).unwrap_or(Closing::Replaced)
     }
 
     pub fn figures(&self) -> FeedFigures {

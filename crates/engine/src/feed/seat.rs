@@ -41,7 +41,7 @@ impl Feed {
     pub(super) fn sit(self: &Arc<Feed>, head: &Head) -> Result<Seat, Error> {
         let mut guard = self.state.lock();
         let state = &mut *guard;
-        if let Some(closing) = state.closing {
+        if let Some(closing) = *self.closing.borrow() {
             return Err(closed(closing));
         }
         if state.seats.len() >= self.limits.watches_max {

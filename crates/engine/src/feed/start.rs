@@ -71,6 +71,11 @@ impl Engine {
         self.feed.close(closing);
     }
 
+    /// Resolves when the watches of this engine have been closed, with why: a connection that may begin one is to end.
+    pub async fn watches_closed(&self) -> Closing {
+        self.feed.closed().await
+    }
+
     /// What there is to see of the feed.
     pub fn feed_figures(&self) -> FeedFigures {
         self.feed.figures()

@@ -38,6 +38,17 @@ pub struct Subscription {
     ended: Option<End>,
 }
 
+/// What judges the events of a watch: its filter and its rules, for its caller. Equal for two that are told every event alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rights(WatchPlan);
+
+impl Rights {
+    /// Whether no row, whatever it holds, is shown by them.
+    pub fn show_nothing(&self) -> bool {
+        self.0.shows_nothing()
+    }
+}
+
 /// From where the next commits come.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -83,24 +94,41 @@ impl Subscription {
     /// How the watch has ended, now and at each later call.
     pub async fn next(&mut self) -> Result<Delivery, End> {
         loop {
+            match self.next_committed().await? {
+                Some(delivery) => return Ok(delivery),
+                None => self.wait().await,
+            }
+        }
+    }
+
+    /// The next thing to be told without waiting for a commit; `None` where the watch has come to the newest.
+    ///
+    /// It can be cancelled at any time, as [`next`](Subscription::next).
+    ///
+    /// # Errors
+    /// How the watch has ended.
+    pub async fn next_committed(&mut self) -> Result<Option<Delivery>, End> {
+        loop {
             self.look_for_end()?;
             if let Some(item) = self.ready.pop_front() {
-                return Ok(self.tell(item));
+                return Ok(Some(self.tell(item)));
             }
             if self.judge_next_commit() {
                 continue;
             }
             if let Some(bookmark) = self.bookmark() {
-                return Ok(bookmark);
+                return Ok(Some(bookmark));
             }
             match self.way {
                 Way::Behind => self.catch_up().await?,
-                Way::Along => match self.seat.queue.take() {
-                    Some(item) => return Ok(self.tell(item)),
-                    None => self.wait().await,
-                },
+                Way::Along => return Ok(self.seat.queue.take().map(|item| self.tell(item))),
             }
         }
+    }
+
+    /// What judges its events.
+    pub fn rights(&self) -> Rights {
+        Rights(self.plan.clone())
     }
 
     fn tell(&mut self, item: Item) -> Delivery {

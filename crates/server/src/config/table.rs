@@ -99,6 +99,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("limits.graphql_root_fields_max", "50", Kind::Number, "fields", "root fields of a GraphQL operation"),
     setting("limits.websocket_message_bytes_max", "524288", Kind::Number, "bytes", "a WebSocket message"),
     setting("limits.websocket_out_bytes_max", "1048576", Kind::Number, "bytes", "bytes waiting to be written to one WebSocket"),
+    setting("limits.websocket_subscriptions_max", "128", Kind::Number, "subscriptions", "channels that one WebSocket is subscribed to"),
     setting("limits.grpc_message_bytes_max", "4194304", Kind::Number, "bytes", "a gRPC message, in and out"),
 ];
 

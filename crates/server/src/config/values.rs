@@ -192,6 +192,7 @@ fn limits(texts: &Texts) -> Limits {
         graphql_root_fields_max: of("limits.graphql_root_fields_max"),
         websocket_message_bytes_max: of("limits.websocket_message_bytes_max"),
         websocket_out_bytes_max: of("limits.websocket_out_bytes_max"),
+        websocket_subscriptions_max: of("limits.websocket_subscriptions_max"),
         grpc_message_bytes_max: of("limits.grpc_message_bytes_max"),
         ..Limits::default()
     }
