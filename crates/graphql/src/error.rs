@@ -47,9 +47,23 @@ impl Fault {
     }
 }
 
-/// Appends `"errors":[…]`. Each wrong place of the input is an error of its own, with the path of the field it was given to.
+/// `{"errors":[…]}`: the answer where nothing was executed.
+pub(crate) fn errors(faults: &[Fault], context: &Context) -> Vec<u8> {
+    let mut out = b"{".to_vec();
+    write_errors(&mut out, faults, context);
+    out.push(b'}');
+    out
+}
+
+/// Appends `"errors":[…]`.
 pub(crate) fn write_errors(out: &mut Vec<u8>, faults: &[Fault], context: &Context) {
-    out.extend_from_slice(b"\"errors\":[");
+    out.extend_from_slice(b"\"errors\":");
+    write_list(out, faults, context);
+}
+
+/// Appends `[…]`. Each wrong place of the input is an error of its own, with the path of the field it was given to.
+pub(crate) fn write_list(out: &mut Vec<u8>, faults: &[Fault], context: &Context) {
+    out.push(b'[');
     let mut first = true;
     for fault in faults {
         let places = &fault.error.public.errors;

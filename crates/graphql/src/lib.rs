@@ -1,18 +1,23 @@
 //! GraphQL over HTTP: documents become one operation of the engine each, compiled once and kept (`SPEC` §3, §9).
 //!
 //! It knows no store, no plan and no rules. The schema ([`sdl`]) is a function of the model alone. A request is read and compiled in
-//! `parse/`, executed in `serve.rs`, and written by `render.rs` after the `shape.rs` of its document. There is no resolver per field:
-//! all root fields of a query are one read of one snapshot. Read `serve.rs` first.
+//! `parse/`, executed in `run.rs`, and written by `render.rs` after the `shape.rs` of its document. There is no resolver per field:
+//! all root fields of a query are one read of one snapshot. `answer.rs` is the one way from a document to its answer; HTTP and graphql-sse
+//! (`serve.rs`) and the WebSocket (`socket/`) each carry it. Read `answer.rs` first.
 
+mod answer;
 mod catalog;
 mod error;
+mod events;
 mod introspect;
 mod parse;
 mod render;
+mod run;
 mod schema;
 mod serve;
 mod shape;
 mod shown;
+mod socket;
 mod subscribe;
 
 use std::sync::Arc;
@@ -30,6 +35,7 @@ use catalog::Catalog;
 use parse::compile::Compiled;
 use parse::document::{Document, DocumentKey};
 pub use schema::sdl;
+pub use socket::{Opening, SUBPROTOCOL};
 
 /// A body of a request or an answer.
 pub type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;

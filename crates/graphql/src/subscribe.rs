@@ -1,17 +1,12 @@
-//! Subscriptions over server-sent events: graphql-sse, a connection for each operation (`SPEC` §3, §6).
+//! Subscriptions: from what was asked to a stream of results, whichever wire carries them (`SPEC` §3, §6).
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use fourfold_engine::{Delivery, End, Engine, Subscription};
 use fourfold_model::{KEY, Value};
-use fourfold_op::sse::{COMMENT, HEARTBEAT, write_event};
 use fourfold_op::{Context, Cursor, Error, Record, Start, Watch, WatchChange, json};
-use http_body::Frame;
-use http_body_util::{BodyExt as _, StreamBody};
 
-use crate::Body;
-use crate::error::{Fault, write_errors};
 use crate::parse::compile::WatchRequest;
 use crate::parse::input::{self, Reading};
 use crate::parse::variables::Variables;
@@ -44,62 +39,76 @@ pub(crate) fn watch(
 }
 
 /// A stream of changes under way.
-pub(crate) struct Events {
+pub(crate) struct Changes {
     engine: Arc<Engine>,
     request: Arc<WatchRequest>,
     context: Context,
     subscription: Subscription,
     first: std::vec::IntoIter<Record>,
-    /// The moment of the first rows, told after them.
+    /// From which moment on it tells changes, where its reader does not know: told after the first rows.
     moment: Option<Cursor>,
-    ended: bool,
 }
 
-impl Events {
-    pub fn new(engine: Arc<Engine>, request: Arc<WatchRequest>, context: Context, mut subscription: Subscription) -> Events {
+/// What a stream of changes comes to next.
+pub(crate) enum Step {
+    /// A result.
+    Result(Bytes),
+    /// How it ends, and the last result where there is one.
+    End(End, Option<Bytes>),
+}
+
+impl Changes {
+    /// Begins a watch.
+    ///
+    /// # Errors
+    /// Those of [`Engine::watch`].
+    pub async fn begin(
+        engine: &Arc<Engine>,
+        request: &Arc<WatchRequest>,
+        context: &Context,
+        watch: &Watch,
+        values: &[Value],
+    ) -> Result<Changes, Error> {
+        let mut subscription = engine.watch(context, watch, values).await?;
         let (first, moment) = match subscription.take_initial() {
             Some(initial) => (initial.records, Some(initial.cursor)),
-            None => (Vec::new(), None),
+            None => (Vec::new(), (watch.start == Start::Now).then(|| subscription.cursor().clone())),
         };
-        Events { engine, request, context, subscription, first: first.into_iter(), moment, ended: false }
+        let (engine, request, context) = (engine.clone(), request.clone(), context.clone());
+        Ok(Changes { engine, request, context, subscription, first: first.into_iter(), moment })
     }
 
-    /// The stream as a body. Nothing is read ahead: what its reader does not take waits in the subscription's bounded queue.
-    pub fn into_body(self) -> Body {
-        let frames = futures_util::stream::unfold(self, |mut events| async move {
-            let bytes = events.next().await?;
-            Some((Ok::<_, Box<dyn std::error::Error + Send + Sync>>(Frame::data(bytes)), events))
-        });
-        StreamBody::new(frames).boxed_unsync()
+    /// What it was asked with.
+    pub fn context(&self) -> &Context {
+        &self.context
     }
 
-    async fn next(&mut self) -> Option<Bytes> {
-        if self.ended {
-            return None;
-        }
+    /// The next step; it can be cancelled at any time, and after an end there is none.
+    ///
+    /// Nothing is read ahead: what its reader does not take waits in the subscription's bounded queue.
+    pub async fn next(&mut self) -> Step {
         if let Some(record) = self.first.next() {
-            return Some(next_event(&self.first_row(record)));
+            return Step::Result(self.first_row(record));
         }
         if let Some(cursor) = self.moment.take() {
-            return Some(next_event(&self.no_row(&cursor, WatchChange::Bookmark)));
+            return Step::Result(self.no_row(&cursor, WatchChange::Bookmark));
         }
-        Some(match tokio::time::timeout(HEARTBEAT, self.subscription.next()).await {
-            Err(_) => Bytes::from_static(COMMENT),
-            Ok(Ok(delivery)) => next_event(&self.delivery(&delivery)),
-            Ok(Err(end)) => {
-                self.ended = true;
-                last_events(&self.end(&end))
+        match self.subscription.next().await {
+            Ok(delivery) => Step::Result(self.delivery(&delivery)),
+            Err(end) => {
+                let last = if let End::Reset(cursor) = &end { Some(self.no_row(cursor, WatchChange::Reset)) } else { None };
+                Step::End(end, last)
             }
-        })
+        }
     }
 
-    fn first_row(&self, record: Record) -> Vec<u8> {
+    fn first_row(&self, record: Record) -> Bytes {
         let (key, revision) = (record.row.value(KEY).clone(), record.row.revision());
         let change = WatchChange::Entered;
         self.told(&Told { cursor: None, change, key: &key, revision: Some(revision), at: None, record: Some(record) })
     }
 
-    fn delivery(&self, delivery: &Delivery) -> Vec<u8> {
+    fn delivery(&self, delivery: &Delivery) -> Bytes {
         self.told(&Told {
             cursor: Some(delivery.cursor.to_string()),
             change: delivery.change,
@@ -111,43 +120,15 @@ impl Events {
     }
 
     /// What is told of no row, but of all that was told before.
-    fn no_row(&self, cursor: &Cursor, change: WatchChange) -> Vec<u8> {
+    fn no_row(&self, cursor: &Cursor, change: WatchChange) -> Bytes {
         let cursor = Some(cursor.to_string());
         self.told(&Told { cursor, change, key: &Value::Null, revision: None, at: None, record: None })
     }
 
-    fn told(&self, told: &Told<'_>) -> Vec<u8> {
+    fn told(&self, told: &Told<'_>) -> Bytes {
         let mut writer = Writer::new(self.engine.model());
         writer.raw(b"{\"data\":{");
         let shown = writer.root(&self.request.entry, false, |writer, shape| writer.change(shape, told));
-        writer.finish(shown, &self.context)
+        writer.finish(shown, &self.context).into()
     }
-
-    fn end(&self, end: &End) -> Vec<u8> {
-        if let End::Reset(cursor) = end {
-            return self.no_row(cursor, WatchChange::Reset);
-        }
-        let mut out = b"{".to_vec();
-        write_errors(&mut out, &[Fault::from(end.error("cursor"))], &self.context);
-        out.push(b'}');
-        out
-    }
-}
-
-/// One result.
-fn next_event(json: &[u8]) -> Bytes {
-    result(json).into()
-}
-
-/// The last result, and that it is the last.
-pub(crate) fn last_events(json: &[u8]) -> Bytes {
-    let mut out = result(json);
-    out.extend_from_slice(b"event: complete\ndata:\n\n");
-    out.into()
-}
-
-fn result(json: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(json.len() + 32);
-    write_event(&mut out, None, "next", |out| out.extend_from_slice(json));
-    out
 }

@@ -63,6 +63,10 @@ pub struct Limits {
     pub graphql_root_fields_max: usize,
     /// Fragment visits of a GraphQL document, counted before validation.
     pub graphql_fragment_visits_max: usize,
+    /// Operations at once on one GraphQL WebSocket.
+    pub graphql_socket_operations_max: usize,
+    /// Milliseconds in which a GraphQL WebSocket's `connection_init` must come.
+    pub graphql_init_ms: u64,
     /// Bytes of a WebSocket message.
     pub websocket_message_bytes_max: usize,
     /// Bytes waiting to be written to one WebSocket.
@@ -122,6 +126,8 @@ impl Default for Limits {
             graphql_aliases_max: 30,
             graphql_root_fields_max: 50,
             graphql_fragment_visits_max: 2_000,
+            graphql_socket_operations_max: 100,
+            graphql_init_ms: 10_000,
             websocket_message_bytes_max: 512 << 10,
             websocket_out_bytes_max: 1 << 20,
             websocket_subscriptions_max: 128,

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use fourfold_engine::Closing;
+use fourfold_graphql::{Opening, SUBPROTOCOL};
 use fourfold_op::error::CODES;
 use fourfold_op::{Authenticate, Authenticated, Context, Deadline, Error, ErrorCode, IdempotencyKey, Principal, RequestId};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
 
 use crate::admin::{Metrics, RequestLabels};
 use crate::body::{Body, BodyLimits, limited};
@@ -28,6 +30,7 @@ mod origin;
 mod public;
 mod refuse;
 mod route;
+mod upgrade;
 
 pub use faces::{Faces, Shown};
 use ids::{Ids, X_REQUEST_ID};
@@ -191,12 +194,33 @@ impl Asked<'_> {
         request.extensions_mut().insert(caller);
         let answer = match self.route.api {
             Api::Rest => self.faces.rest.serve(context, request).await,
+            Api::GraphQl if self.route.socket => self.graphql_socket(context, request),
             Api::GraphQl => self.faces.graphql.serve(context, request).await,
             Api::Grpc => self.faces.grpc.serve(context, request).await,
             Api::WebSocket => self.faces.websocket.serve(context, request).await,
             Api::Public => public::answer(self.faces, &context, request.method(), request.uri().path(), self.stack.is_ready()),
         };
         (answer, Some(who))
+    }
+
+    /// Answers a request for a WebSocket at `/graphql`; the connection itself then runs on a task of its own.
+    fn graphql_socket(&self, context: Context, mut request: Request<Body>) -> Response<Body> {
+        let bearer = match bearer(request.headers()) {
+            Ok(token) => token.map(str::to_owned),
+            Err(error) => return self.refuse(&error),
+        };
+        let upgraded = match upgrade::upgrade(&mut request, SUBPROTOCOL, self.id) {
+            Ok(upgraded) => upgraded,
+            Err(refusal) => return *refusal,
+        };
+        let opening = Opening { context, bearer, acceptable: upgraded.acceptable };
+        let faces = Arc::clone(self.faces);
+        tokio::spawn(async move {
+            if let Ok(stream) = upgraded.stream.await {
+                faces.graphql.socket(TokioIo::new(stream), opening, &*faces.auth).await;
+            }
+        });
+        upgraded.answer
     }
 
     /// A refusal in the form of the API that was asked.

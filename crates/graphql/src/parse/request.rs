@@ -22,6 +22,8 @@ pub(crate) struct Asked {
     pub variables: Map<String, Json>,
     /// Whether a mutation may be done: not over GET.
     pub may_write: bool,
+    /// Whether the answer can be a stream: a subscription needs one.
+    pub may_stream: bool,
 }
 
 /// A request that is not one of GraphQL: the status says so, whatever media type the answer has.
@@ -100,7 +102,7 @@ fn of_body(body: &[u8]) -> Result<Asked, Refused> {
     }
 }
 
-fn of_members(mut members: Map<String, Json>, may_write: bool) -> Result<Asked, Refused> {
+pub(crate) fn of_members(mut members: Map<String, Json>, may_write: bool) -> Result<Asked, Refused> {
     let operation = match members.remove("operationName") {
         None | Some(Json::Null) => None,
         Some(Json::String(name)) => Some(name),
@@ -115,7 +117,7 @@ fn of_members(mut members: Map<String, Json>, may_write: bool) -> Result<Asked, 
         None | Some(Json::Null) => return Err(Refused::bad("`query` is missing; it holds the document's text")),
         Some(_) => return Err(Refused::bad("`query` is not a string")),
     };
-    Ok(Asked { query, operation, variables, may_write })
+    Ok(Asked { query, operation, variables, may_write, may_stream: false })
 }
 
 fn object(member: Option<Json>, name: &str) -> Result<Map<String, Json>, Refused> {

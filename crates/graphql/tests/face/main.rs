@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod shop;
+mod socket;
 mod watch;
 
 use serde_json::{Value as Json, json};

@@ -33,11 +33,15 @@ pub struct Answer {
 pub struct Shop(pub GraphQl, pub Arc<Engine>);
 
 pub async fn shop() -> Shop {
+    shop_of(Limits::default()).await
+}
+
+pub async fn shop_of(limits: Limits) -> Shop {
     let model = Arc::new(model());
     let store = MemoryStore::new();
     let migration = store.migration(&model).await.unwrap();
     store.migrate(&model, migration).await.unwrap();
-    let engine = Engine::new(Arc::new(store), model, 1, Limits::default());
+    let engine = Engine::new(Arc::new(store), model, 1, limits);
     let face = GraphQl::new(Arc::clone(&engine), Options { dev: true, introspection: true });
     assert_eq!(face.problem(), None);
     Shop(face, engine)

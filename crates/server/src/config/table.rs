@@ -97,6 +97,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("limits.graphql_depth_max", "8", Kind::Number, "levels", "fields within fields of a GraphQL document"),
     setting("limits.graphql_aliases_max", "30", Kind::Number, "aliases", "a GraphQL document"),
     setting("limits.graphql_root_fields_max", "50", Kind::Number, "fields", "root fields of a GraphQL operation"),
+    setting("limits.graphql_socket_operations_max", "100", Kind::Number, "operations", "operations at once on one GraphQL WebSocket"),
+    setting("limits.graphql_init_ms", "10000", Kind::Number, "ms", "how long a GraphQL WebSocket may take to send its `connection_init`"),
     setting("limits.websocket_message_bytes_max", "524288", Kind::Number, "bytes", "a WebSocket message"),
     setting("limits.websocket_out_bytes_max", "1048576", Kind::Number, "bytes", "bytes waiting to be written to one WebSocket"),
     setting("limits.websocket_subscriptions_max", "128", Kind::Number, "subscriptions", "channels that one WebSocket is subscribed to"),

@@ -190,6 +190,8 @@ fn limits(texts: &Texts) -> Limits {
         graphql_depth_max: of("limits.graphql_depth_max"),
         graphql_aliases_max: of("limits.graphql_aliases_max"),
         graphql_root_fields_max: of("limits.graphql_root_fields_max"),
+        graphql_socket_operations_max: of("limits.graphql_socket_operations_max"),
+        graphql_init_ms: of("limits.graphql_init_ms") as u64,
         websocket_message_bytes_max: of("limits.websocket_message_bytes_max"),
         websocket_out_bytes_max: of("limits.websocket_out_bytes_max"),
         websocket_subscriptions_max: of("limits.websocket_subscriptions_max"),

@@ -3,6 +3,8 @@
 use fourfold_model::Model;
 use http::{HeaderMap, HeaderValue, Method, header};
 
+use super::upgrade;
+
 /// What answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Api {
@@ -36,6 +38,8 @@ pub(crate) struct Route<'a> {
     pub(crate) entity: &'a str,
     /// Whether nobody has to say who they are.
     pub(crate) open: bool,
+    /// Whether a WebSocket is asked for, where there may be one.
+    pub(crate) socket: bool,
     /// Whether the body is a stream that may be idle.
     pub(crate) may_idle: bool,
     /// What a call's body is said to be: it tells gRPC, gRPC-Web and Connect apart.
@@ -43,7 +47,8 @@ pub(crate) struct Route<'a> {
 }
 
 pub(crate) fn route<'a>(method: &Method, path: &str, headers: &HeaderMap, model: &'a Model) -> Route<'a> {
-    let route = |api, operation, entity: &'a str| Route { api, operation, entity, open: false, may_idle: false, content_type: None };
+    let route =
+        |api, operation, entity: &'a str| Route { api, operation, entity, open: false, socket: false, may_idle: false, content_type: None };
     if is_rpc(headers) {
         return rpc(path, headers, model);
     }
@@ -52,6 +57,8 @@ pub(crate) fn route<'a>(method: &Method, path: &str, headers: &HeaderMap, model:
         return route(Api::Rest, operation, entity);
     }
     match path {
+        // Who asks is said inside its protocol.
+        "/graphql" if upgrade::is_asked(method, headers) => Route { open: true, socket: true, ..route(Api::GraphQl, "connect", "") },
         "/graphql" => route(Api::GraphQl, "execute", ""),
         "/connection/websocket" => route(Api::WebSocket, "connect", ""),
         _ if is_service(path) => rpc(path, headers, model),
@@ -88,7 +95,7 @@ fn rpc<'a>(path: &str, headers: &HeaderMap, model: &'a Model) -> Route<'a> {
     let open = service == "grpc.health.v1.Health";
     let name = service.rsplit('.').next().and_then(|name| name.strip_suffix("Service")).unwrap_or_default();
     let entity = model.entities.iter().find(|entity| entity.name == name).map_or("", |entity| entity.plural.as_str());
-    Route { api: Api::Grpc, operation, entity, open, may_idle, content_type: headers.get(header::CONTENT_TYPE).cloned() }
+    Route { api: Api::Grpc, operation, entity, open, socket: false, may_idle, content_type: headers.get(header::CONTENT_TYPE).cloned() }
 }
 
 const RPCS: &[(&str, &str)] = &[
