@@ -7,6 +7,7 @@ mod commands;
 mod dev;
 mod import;
 mod kill;
+mod ledger;
 mod migrate;
 mod odd;
 mod serve;
