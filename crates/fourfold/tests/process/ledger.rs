@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use fourfold_model::{Lock, Model};
 use fourfold_testkit::ledger::{
-    self, Asked, Caller, Commit, DescriptorPool, Diary, Log, MODEL, Subscriber, TAMPERINGS, TRANSPORTS, World, Writer, judge,
+    self, Asked, Caller, Commit, DescriptorPool, Diary, Log, MODEL, Subscriber, TAMPERINGS, TRANSPORTS, Transport, World, Writer, judge,
+    overtaken,
 };
 use fourfold_testkit::random::{self, Random};
 use rusqlite::{Connection, OpenFlags};
@@ -19,11 +20,22 @@ use tokio::time::{Instant, timeout};
 
 use crate::binary::{Folder, Server, run};
 
-const CONFIG: &str = "[auth]\nissuer = \"ledger\"\naudience = \"ledger\"\nhs256_secret_file = \"secret\"\n";
+/// Less is kept for a reader than by default, so that one that does not read is soon too slow.
+const CONFIG: &str = r#"
+[auth]
+issuer = "ledger"
+audience = "ledger"
+hs256_secret_file = "secret"
+[limits]
+watch_queue_bytes_max = 262144
+"#;
 const SECRET: &str = "a secret of thirty-two bytes, or more";
 const WRITERS: u64 = 6;
 /// How long the last subscriber may be behind the marker; a busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// So many subscribers that each kind of cut is met over each API.
+const MANY: u64 = 100;
 
 /// How much is done.
 struct Size {
@@ -72,12 +84,14 @@ async fn and_so_it_is_over_lines_that_are_cut_and_servers_that_are_killed() {
 async fn told_the_log(size: &Size, rough: bool) {
     let mut run = Run::begin(size.seed, rough).await;
     let watching = run.subscribers(size.subscribers);
+    let begun = Instant::now();
     let writing = run.writers(size.writes, size.writes_per_s);
     for kill in 1..=size.kills {
         run.world.until_events(size.writes * kill / (size.kills + 1)).await;
         run.kill();
     }
     let mut acknowledged = all(writing).await.concat();
+    println!("{} writes in {:.1} s, {} kills", *run.world.events.borrow(), begun.elapsed().as_secs_f64(), size.kills);
     run.world.rough.send_replace(false);
     acknowledged.extend(run.mark().await);
     let diaries = all(watching).await.into_iter().map(|diary| diary.unwrap()).collect::<Vec<_>>();
@@ -87,12 +101,22 @@ async fn told_the_log(size: &Size, rough: bool) {
     let lost = log.lost(&acknowledged);
     assert!(lost.is_empty(), "{} of {} acknowledged writes are not in the log: {:?}", lost.len(), acknowledged.len(), lost.first());
     right(&log, &diaries, true, size.seed);
-    if rough {
-        assert!(cuts.iter().all(|count| *count > 0), "not each kind of cut was made: {cuts:?}");
-        assert!(diaries.iter().any(|diary| diary.resets() > 0), "no change of membership was told");
-    } else {
-        found(&log, &diaries);
+    match rough {
+        true => happened(size, &log, &diaries, cuts),
+        false => found(&log, &diaries),
     }
+}
+
+/// Nothing was held that never happened.
+fn happened(size: &Size, log: &Log, diaries: &[Diary], cuts: [usize; 3]) {
+    assert!(size.kills > 0 && cuts.iter().all(|count| *count > 0), "{} kills, and not each kind of cut was made: {cuts:?}", size.kills);
+    assert!(diaries.iter().any(|diary| diary.resets() > 0), "no change of membership was told");
+    let overtaken = diaries.iter().any(|diary| overtaken(log, diary) > 0);
+    assert!(size.subscribers < MANY || overtaken, "no reader came back after its memberships had changed");
+    let slow = |transport: &Transport| diaries.iter().filter(|diary| diary.transport == *transport).any(|diary| diary.slow() > 0);
+    let never: Vec<&Transport> = TRANSPORTS.iter().filter(|transport| !slow(transport)).collect();
+    let enough = if size.subscribers < MANY { never.len() < TRANSPORTS.len() } else { never.is_empty() };
+    assert!(enough, "no reader was too slow over {never:?}");
 }
 
 /// What these checks must find, each in a diary that is otherwise right.
@@ -119,7 +143,12 @@ async fn a_list_and_its_watch_rebuild_the_table_under_load() {
     let writing = run.writers(u64::MAX, 0);
     let mut diaries = Vec::new();
     while (diaries.len() as u64) < lists {
-        let watching = run.several(12, |subscriber| subscriber.until(8));
+        let watching = TRANSPORTS.into_iter().chain(TRANSPORTS).map(|transport| {
+            let mut random = Random::new(run.random.next());
+            let asked = Asked::random(caller(&mut random), &mut random);
+            tokio::spawn(run.subscriber(transport, asked, random).until(8).watch())
+        });
+        let watching = watching.collect();
         diaries.extend(all(watching).await.into_iter().map(|diary| diary.unwrap()));
     }
     writing.iter().for_each(JoinHandle::abort);
@@ -163,23 +192,22 @@ impl Run {
         (0..WRITERS).map(|number| tokio::spawn(self.writer(number).write(writes, each))).collect()
     }
 
+    /// Over each API in turn, first by those who see everything.
     fn subscribers(&mut self, count: u64) -> Vec<JoinHandle<Result<Diary, String>>> {
-        self.several(count, |subscriber| subscriber)
-    }
-
-    /// Over each API in turn.
-    fn several(&mut self, count: u64, with: fn(Subscriber) -> Subscriber) -> Vec<JoinHandle<Result<Diary, String>>> {
-        let users: Vec<String> = Writer::users().collect();
         let mut subscribers = Vec::new();
-        for transport in TRANSPORTS.into_iter().cycle().take(count as usize) {
+        for (number, transport) in TRANSPORTS.into_iter().cycle().take(count as usize).enumerate() {
             let mut random = Random::new(self.random.next());
-            let admin = random.below(8) == 0;
-            let user = if admin { "root".to_owned() } else { users[random.below(users.len() as u64) as usize].clone() };
-            let caller = Caller { token: token(&user, admin), user, admin };
-            let asked = Asked::random(caller, &mut random);
-            subscribers.push(tokio::spawn(with(Subscriber::new(&self.world, &self.pool, transport, asked, random)).watch()));
+            let asked = match number < TRANSPORTS.len() {
+                true => Asked::everything(admin(), ["Order", "Message"][number % 2]),
+                false => Asked::random(caller(&mut random), &mut random),
+            };
+            subscribers.push(tokio::spawn(self.subscriber(transport, asked, random).watch()));
         }
         subscribers
+    }
+
+    fn subscriber(&self, transport: Transport, asked: Asked, random: Random) -> Subscriber {
+        Subscriber::new(&self.world, &self.pool, transport, asked, random)
     }
 
     /// `kill -9`, and another in its place.
@@ -219,6 +247,22 @@ fn commits(folder: &Folder) -> Vec<Commit> {
     statement.query_map([], commit).unwrap().map(Result::unwrap).collect()
 }
 
+/// One of the users; one in eight may see everything.
+fn caller(random: &mut Random) -> Caller {
+    let users: Vec<String> = Writer::users().collect();
+    match random.below(8) {
+        0 => admin(),
+        _ => {
+            let user = users[random.below(users.len() as u64) as usize].clone();
+            Caller { token: token(&user, false), user, admin: false }
+        }
+    }
+}
+
+fn admin() -> Caller {
+    Caller { token: token("root", true), user: "root".to_owned(), admin: true }
+}
+
 fn token(user: &str, admin: bool) -> String {
     let roles: &[&str] = if admin { &["admin"] } else { &[] };
     ledger::token(SECRET, &serde_json::json!({ "iss": "ledger", "aud": "ledger", "sub": user, "roles": roles, "exp": 4_000_000_000u64 }))
@@ -233,9 +277,10 @@ fn report(log: &Log, diaries: &[Diary], cuts: [usize; 3]) {
         let mut ends: BTreeMap<&str, usize> = BTreeMap::new();
         of.iter().flat_map(|diary| &diary.ends).for_each(|(why, count)| *ends.entry(why).or_default() += count);
         let (changes, resets, again) = (sum(Diary::changes), sum(Diary::resets), sum(Diary::reconnections));
-        let slow = sum(Diary::slow);
+        let (slow, overtaken) = (sum(Diary::slow), of.iter().map(|diary| overtaken(log, diary)).sum::<usize>());
         println!(
-            "{transport:?}: {} subscribers, {changes} changes, {resets} resets, {slow} times too slow, {again} reconnections",
+            "{transport:?}: {} subscribers, {changes} changes, {resets} resets, {overtaken} times back after memberships had changed, \
+             {slow} times too slow, {again} reconnections",
             of.len()
         );
         ends.iter().for_each(|(why, count)| println!("    {count} {why}"));

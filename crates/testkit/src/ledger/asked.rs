@@ -55,6 +55,11 @@ impl Asked {
         Asked { entity, filter, slim: random.below(2) == 0, caller }
     }
 
+    /// All there is of an entity, for one who may see it.
+    pub fn everything(caller: Caller, entity: &'static str) -> Asked {
+        Asked { entity, filter: Filter::All, slim: false, caller }
+    }
+
     /// `orders`
     pub(crate) fn plural(&self) -> String {
         format!("{}s", self.entity.to_lowercase())

@@ -13,10 +13,21 @@ pub(crate) struct Chapter {
     pub rows: Vec<Change>,
     /// What was told from there on, joined over connections.
     pub changes: Vec<Change>,
-    /// How many of the changes had been told when the last connection began, and from which position it went on.
-    pub resumed: (usize, u64),
+    /// Those over which they were told; the first told of the rows.
+    pub connections: Vec<Connection>,
     /// Whether it ended with a reset.
     pub reset: bool,
+}
+
+/// Where a connection began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Connection {
+    /// How many changes had been told before.
+    pub told: usize,
+    /// From which position it went on.
+    pub after: u64,
+    /// Between which positions the moment lies at which it began: one that was committed before, and the last that there may have been.
+    pub began: (u64, u64),
 }
 
 /// A subscriber's diary.

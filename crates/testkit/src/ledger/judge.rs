@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::diary::Chapter;
+use super::diary::{Chapter, Connection};
 use super::log::Event;
 use super::{Asked, Change, Diary, Kind, Log, MARKER};
 
 /// Faults of one diary that are told; more say nothing new.
 const FAULTS_TOLD: usize = 3;
+/// Characters of a fault that are told: it may have a whole row in it.
+const FAULT_CHARS: usize = 400;
 
 /// What is wrong with a diary; nothing where it is right. `whole`: it must have come to the marker.
 pub fn judge(log: &Log, diary: &Diary, whole: bool) -> Vec<String> {
@@ -17,10 +19,21 @@ pub fn judge(log: &Log, diary: &Diary, whole: bool) -> Vec<String> {
     for (at, chapter) in diary.chapters.iter().enumerate() {
         let next = diary.chapters.get(at + 1).map(|next| next.at);
         let judged = Judged { log, asked: &diary.asked, chapter, next, whole };
-        faults.extend(judged.fault().map(|fault| format!("{:?} {}: {fault}", diary.transport, named(&diary.asked))));
+        faults.extend(judged.fault().map(|fault| format!("{:?} {}: {fault:.FAULT_CHARS$}", diary.transport, named(&diary.asked))));
     }
     faults.truncate(FAULTS_TOLD);
     faults
+}
+
+/// Connections that went on before a change of the caller's memberships which was already made, and were told something.
+pub fn overtaken(log: &Log, diary: &Diary) -> usize {
+    let of = |chapter: &Chapter| {
+        let judged = Judged { log, asked: &diary.asked, chapter, next: None, whole: false };
+        let moved = judged.moves().next().unwrap_or(u64::MAX);
+        let ends = chapter.connections.iter().skip(1).map(|next| next.told).chain([chapter.changes.len()]);
+        chapter.connections.iter().zip(ends).filter(|(connection, end)| connection.began.0 >= moved && *end > connection.told).count()
+    };
+    diary.chapters.iter().map(of).sum()
 }
 
 fn named(asked: &Asked) -> String {
@@ -45,7 +58,7 @@ impl Judged<'_> {
         let rooms = log.rooms_at(&self.asked.caller.user, chapter.at);
         let moved = self.moves().next();
         let listed = self.rows(&rooms);
-        listed.or_else(|| self.reset(moved)).or_else(|| self.changes(&rooms, moved)).or_else(|| self.rebuilt(&rooms))
+        listed.or_else(|| self.reset(moved)).or_else(|| self.changes(moved)).or_else(|| self.rebuilt(&rooms))
     }
 
     /// The commits behind the rows that change the caller's rights.
@@ -81,22 +94,32 @@ impl Judged<'_> {
         }
     }
 
-    fn changes(&self, rooms: &BTreeSet<String>, moved: Option<u64>) -> Option<String> {
-        let told = self.chapter.changes.as_slice();
-        let before = moved.unwrap_or(u64::MAX);
-        if !self.chapter.reset {
-            let expect = expected(self.log, self.asked, rooms, self.chapter.at, before);
-            return follows(told, expect).or_else(|| self.unfinished());
-        }
-        let (count, position) = self.chapter.resumed;
-        let expect = expected(self.log, self.asked, rooms, self.chapter.at, before);
-        let Some(fault) = follows(told, expect) else { return None };
-        // Who comes back after its rights changed, to a place before they did, is judged by those of today until it is reset.
-        let sets = self.moves().filter(|moved| self.next.is_none_or(|next| *moved <= next));
-        let mut sets = sets.map(|moved| self.log.rooms_at(&self.asked.caller.user, moved));
-        let earlier = follows(&told[..count], expected(self.log, self.asked, rooms, self.chapter.at, before));
-        let today = |rooms: BTreeSet<String>| follows(&told[count..], expected(self.log, self.asked, &rooms, position, before)).is_none();
-        (earlier.is_some() || !sets.any(today)).then_some(fault)
+    /// What each connection was told, up to where the next one went on.
+    fn changes(&self, moved: Option<u64>) -> Option<String> {
+        let connections = &self.chapter.connections;
+        let fault = connections.iter().enumerate().find_map(|(at, connection)| self.told(connection, connections.get(at + 1), moved));
+        fault.or_else(|| self.unfinished())
+    }
+
+    /// A connection is judged by the rights of the moment at which it began, and told of no commit that changes them. So who comes back to a place
+    /// before its rights changed is told by those of today what lies before, and then reset.
+    fn told(&self, connection: &Connection, next: Option<&Connection>, moved: Option<u64>) -> Option<String> {
+        let told = &self.chapter.changes[connection.told..next.map_or(self.chapter.changes.len(), |next| next.told)];
+        let faults = self.rights(connection).into_iter().map(|rooms| {
+            let expect = expected(self.log, self.asked, &rooms, connection.after, moved.unwrap_or(u64::MAX));
+            follows(told, expect, next.map(|next| next.after))
+        });
+        faults.reduce(|fault, other| fault.and(other))?
+    }
+
+    /// The rooms that a connection may have been judged by.
+    fn rights(&self, connection: &Connection) -> Vec<BTreeSet<String>> {
+        let user = &self.asked.caller.user;
+        let (since, until) = connection.began;
+        // The next list is of a later moment.
+        let until = self.next.map_or(until, |next| next.min(until));
+        let moves = self.moves().filter(|moved| (since + 1..=until).contains(moved));
+        [since].into_iter().chain(moves).map(|at| self.log.rooms_at(user, at)).collect()
     }
 
     fn unfinished(&self) -> Option<String> {
@@ -174,8 +197,8 @@ fn shown(asked: &Asked, row: &Value) -> Value {
     Value::Object(members)
 }
 
-/// Whether what was told is how the expected begins; the first difference by what it means.
-fn follows(told: &[Change], mut expect: impl Iterator<Item = Change>) -> Option<String> {
+/// Whether what was told is how the expected begins, with all up to a position; the first difference by what it means.
+fn follows(told: &[Change], mut expect: impl Iterator<Item = Change>, through: Option<u64>) -> Option<String> {
     let mut last = 0;
     for one in told {
         let Some(expected) = expect.next() else {
@@ -194,5 +217,6 @@ fn follows(told: &[Change], mut expect: impl Iterator<Item = Change>) -> Option<
         }
         last = one.position;
     }
-    None
+    let untold = expect.next().filter(|expected| through.is_some_and(|through| expected.position <= through))?;
+    Some(format!("a gap: {untold:?} is missing, and the next connection began after it"))
 }

@@ -1,10 +1,10 @@
 //! The line between a subscriber and the server: it carries bytes, and is cut in the middle of them.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -13,8 +13,10 @@ use crate::random::Random;
 
 /// Bytes that wait on a line, in the system and here.
 const LINE_BYTES: u32 = 16 << 10;
-/// How many events a reader lets pass when it stops to read: more than the server keeps for it.
-const PAUSE_EVENTS: u64 = 2_500;
+/// Bytes of a segment: so small that the system keeps tens of KiB for a reader that does not read, and not megabytes.
+const SEGMENT_BYTES: u32 = 536;
+/// How many events a reader lets pass when it stops to read: for one that sees all, more than is kept for it on the way.
+const PAUSE_EVENTS: u64 = 1_200;
 
 /// All that the parts of a run share.
 pub struct World {
@@ -27,6 +29,8 @@ pub struct World {
     /// Lines that were left half open; to the server they are still there.
     half_open: Mutex<Vec<TcpStream>>,
     cuts: [AtomicUsize; 3],
+    /// The newest position that anybody was told of.
+    committed: AtomicU64,
 }
 
 /// What becomes of a line.
@@ -50,6 +54,7 @@ impl World {
             rough: watch::Sender::new(rough),
             half_open: Mutex::default(),
             cuts: Default::default(),
+            committed: AtomicU64::new(0),
         })
     }
 
@@ -62,6 +67,15 @@ impl World {
     /// Resolves when this many events are acknowledged.
     pub async fn until_events(&self, count: u64) {
         self.events.subscribe().wait_for(|events| *events >= count).await.expect("a sender");
+    }
+
+    /// A position that is committed, as far as anybody was told.
+    pub(crate) fn committed(&self) -> u64 {
+        self.committed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_committed(&self, position: u64) {
+        self.committed.fetch_max(position, Ordering::Relaxed);
     }
 
     /// Lines that were reset, left half open, and not read for a while.
@@ -83,6 +97,7 @@ impl World {
     /// A line to the server that is there now.
     pub(crate) async fn dial(self: &Arc<World>, fate: Option<Fate>) -> std::io::Result<DuplexStream> {
         let socket = TcpSocket::new_v4()?;
+        SockRef::from(&socket).set_tcp_mss(SEGMENT_BYTES)?;
         socket.set_recv_buffer_size(LINE_BYTES)?;
         let far = socket.connect(self.address().await).await?;
         far.set_nodelay(true)?;

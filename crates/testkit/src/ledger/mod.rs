@@ -20,7 +20,7 @@ mod writer;
 
 pub use asked::{Asked, Caller, Filter};
 pub use diary::{Diary, TAMPERINGS};
-pub use judge::judge;
+pub use judge::{judge, overtaken};
 pub use line::World;
 pub use log::{Commit, Log};
 pub use subscriber::Subscriber;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prost_reflect::DescriptorPool;
 
-use super::diary::{Chapter, Diary};
+use super::diary::{Chapter, Connection, Diary};
 use super::{Asked, From, MARKER, Stop, Told, Transport, World};
 use crate::random::Random;
 
@@ -52,7 +52,8 @@ impl Subscriber {
     async fn connection(&mut self) -> Result<(), Stop> {
         self.rows.clear();
         if let (Some(chapter), From::After(cursor)) = (self.diary.chapters.last_mut(), &self.from) {
-            chapter.resumed = (chapter.changes.len(), super::position(cursor)?);
+            let (told, after) = (chapter.changes.len(), super::position(cursor)?);
+            chapter.connections.push(Connection { told, after, began: (self.world.committed(), u64::MAX) });
         }
         let fate = self.world.fate(&mut self.random);
         let io = match self.world.dial(fate).await {
@@ -76,16 +77,19 @@ impl Subscriber {
         match told {
             Told::Row(row) => self.rows.push(row),
             Told::At(cursor) => {
+                let at = super::position(&cursor)?;
+                self.world.note_committed(at);
                 if self.from == From::Rows {
                     let rows = std::mem::take(&mut self.rows);
-                    let at = super::position(&cursor)?;
-                    self.diary.chapters.push(Chapter { at, rows, resumed: (0, at), ..Chapter::default() });
+                    let connections = vec![Connection { told: 0, after: at, began: (at, at) }];
+                    self.diary.chapters.push(Chapter { at, rows, connections, ..Chapter::default() });
                 }
                 self.from = From::After(cursor);
             }
             Told::Change(change, cursor) => {
                 self.from = From::After(cursor);
                 let chapter = self.diary.chapters.last_mut().ok_or_else(|| Stop::Fault("a change before the rows".to_owned()))?;
+                self.world.note_committed(change.position);
                 let marked = change.key == MARKER;
                 chapter.changes.push(change);
                 return Ok(marked || self.enough.is_some_and(|enough| chapter.changes.len() >= enough));
