@@ -6,6 +6,7 @@
 mod bench;
 mod fuzz;
 mod gate;
+mod ledger;
 mod outside;
 mod process;
 mod server;
@@ -25,6 +26,7 @@ cargo xtask COMMAND
   tidy                   crate edges, purity, file lengths, words, links, forged plans
   outside [SUITE…]       other people's clients and linters against the release binary (or FOURFOLD_BIN)
   bench [ARGUMENT…]      the benchmarks, saved to target/bench
+  ledger                 what 200 subscribers are told over every API and across cuts, against the log
   fuzz [--seconds N] [TARGET…]   each fuzz target for N seconds (60)
 
 A tool that is not there (node, python3) is a printed skip, and a failure when CI=true.
@@ -53,6 +55,7 @@ fn run(command: &str, rest: &[String]) -> Result<bool, String> {
         "tidy" => Ok(gate::alone("tidy", tidy::run(&workspace))),
         "outside" => Ok(gate::alone("outside", outside::run(&workspace, rest))),
         "bench" => bench::run(&workspace, rest),
+        "ledger" => ledger::run(&workspace),
         "fuzz" => fuzz::run(&workspace, rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -197,7 +197,8 @@ async fn first_bytes<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Option<
 
 fn h1_builder() -> hyper::server::conn::http1::Builder {
     let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.max_buf_size(128 << 10).pipeline_flush(true);
+    // Not `pipeline_flush`: with it whatever a body has is taken into the buffer, read or not.
+    builder.max_buf_size(128 << 10);
     builder
 }
 

@@ -4,26 +4,45 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use fourfold_server::body::{Body, BodyLimits, full, limited};
 use fourfold_server::listen::{Edge, EdgeLimits, Handler, Peer};
 use fourfold_server::problem::problem;
 use fourfold_server::seats::SeatLimits;
 use http::{Request, Response};
-use http_body_util::BodyExt;
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Incoming;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Answers with what it was sent; `/slow` waits first.
+/// Answers with what it was sent; `/slow` waits first, `/long` is an answer of frames that are made as they are asked for.
 struct Echo(BodyLimits);
+
+const LONG_FRAMES: usize = 1_024;
+const FRAME_BYTES: usize = 64 << 10;
+/// Frames of `/long` so far.
+static MADE: AtomicUsize = AtomicUsize::new(0);
+
+fn long() -> Body {
+    let frames = futures_util::stream::iter((0..LONG_FRAMES).map(|_| {
+        MADE.fetch_add(1, Ordering::SeqCst);
+        Ok(Frame::data(Bytes::from_static(&[b'x'; FRAME_BYTES])))
+    }));
+    StreamBody::new(frames).boxed_unsync()
+}
 
 impl Handler for Echo {
     async fn handle(self: Arc<Self>, request: Request<Incoming>, _peer: Peer) -> Response<Body> {
         let path = request.uri().path().to_owned();
         if path == "/slow" {
             tokio::time::sleep(Duration::from_millis(600)).await;
+        }
+        if path == "/long" {
+            return Response::new(long());
         }
         match limited(request.into_body(), self.0).collect().await {
             Ok(body) => Response::new(full(format!("{path} {}", body.to_bytes().len()))),
@@ -171,6 +190,18 @@ async fn a_slow_answer_is_not_taken_for_silence() {
     let server = server(quick()).await;
     let answer = say(&server, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(statuses(&answer), ["200"]);
+}
+
+#[tokio::test]
+async fn what_a_reader_does_not_take_is_not_made() {
+    let server = server(EdgeLimits::default()).await;
+    let mut stream = connect(&server).await;
+    stream.write_all(b"GET /long HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+    stream.read_u8().await.unwrap();
+    // The system holds some megabytes of the 64.
+    let made = MADE.load(Ordering::SeqCst);
+    assert!(made < LONG_FRAMES / 2, "{made} frames were made for one that read a byte");
+    assert!(rest(&mut stream).await.len() > LONG_FRAMES * FRAME_BYTES);
 }
 
 #[tokio::test]

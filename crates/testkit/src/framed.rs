@@ -90,7 +90,7 @@ fn unwritable(body: &Value, error: &dyn std::fmt::Display) -> Refusal {
 }
 
 /// One message: a flag, four bytes of its length, itself.
-fn framed(message: &[u8]) -> Bytes {
+pub(crate) fn framed(message: &[u8]) -> Bytes {
     let mut out = vec![0];
     out.extend_from_slice(&(message.len() as u32).to_be_bytes());
     out.extend_from_slice(message);

@@ -9,6 +9,8 @@ pub mod client;
 pub mod framed;
 pub mod graphql;
 pub mod grpc;
+pub mod ledger;
+pub mod random;
 pub mod rest;
 pub mod scenario;
 pub mod served;

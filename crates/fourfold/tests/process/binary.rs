@@ -193,6 +193,11 @@ impl Server {
 
     /// `kill -9`.
     pub fn kill(mut self) {
+        self.kill_now();
+    }
+
+    /// `kill -9`, of one whose place another takes.
+    pub fn kill_now(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

@@ -9,6 +9,7 @@ mod dev;
 mod events;
 mod import;
 mod kill;
+mod ledger;
 mod migrate;
 mod odd;
 mod retention;

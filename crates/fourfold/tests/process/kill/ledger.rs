@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::database::{Database, Event};
-use super::random::Random;
+use fourfold_testkit::random::Random;
 
 /// A version of a row that was asked for.
 #[derive(Clone, Debug)]

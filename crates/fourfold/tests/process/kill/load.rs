@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::ledger::{Ledger, Write};
-use super::random::Random;
+use fourfold_testkit::random::Random;
 
 /// What a writer needs to know.
 #[derive(Clone)]

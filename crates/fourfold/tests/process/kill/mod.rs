@@ -6,19 +6,18 @@
 mod database;
 mod ledger;
 mod load;
-mod random;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fourfold_testkit::client::Client;
+use fourfold_testkit::random::{self, Random};
 use fourfold_testkit::{framed, graphql, grpc, rest, websocket};
 
 use crate::binary::{Folder, Server, run};
 use database::Database;
 use ledger::Ledger;
 use load::Load;
-use random::Random;
 
 const MODEL: &str = "package kill.v1
 
