@@ -61,17 +61,23 @@ sys.stderr = open("centrifuge-python.log", "w")  # noqa: SIM115, until the end
 os.chdir(ROOT)
 sys.path.insert(0, str(ROOT))
 lines = Lines()
-with Server("--centrifuge-fixture") as server:
 
-    def give_up(*_):
-        server.kill()
-        say(f"not ok {lines.running}: longer than {SECONDS_MAX} s for all tests")
-        os._exit(1)
 
-    signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(SECONDS_MAX)
-    unittest.defaultTestLoader.discover("tests", top_level_dir=".").run(lines)
-    signal.alarm(0)
+@check("the fixture is served, and ends when it is asked to")
+def run():
+    with Server("--centrifuge-fixture") as server:
+
+        def give_up(*_):
+            server.kill()
+            say(f"not ok {lines.running}: longer than {SECONDS_MAX} s for all tests")
+            os._exit(1)
+
+        signal.signal(signal.SIGALRM, give_up)
+        signal.alarm(SECONDS_MAX)
+        unittest.defaultTestLoader.discover("tests", top_level_dir=".").run(lines)
+        signal.alarm(0)
+
+
 for test, text in lines.failures + lines.errors:
     sys.stderr.write(f"{test}\n{text}\n")
 
