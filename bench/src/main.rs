@@ -20,7 +20,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const USAGE: &str = "\
 fourfold-bench run --binary PATH --model DIR --out DIR [--seconds N] [--rounds N] [--rows N] [--only TEXT]
-fourfold-bench fanout --binary PATH --out DIR [--subscribers N] [--seconds N] [--rounds N]
+fourfold-bench fanout --binary PATH --out DIR [--subscribers N] [--window N] [--seconds N] [--rounds N]
 fourfold-bench baseline bytes|fanout|sql|tonic --source CHINOOK.sqlite --data DIR
 ";
 

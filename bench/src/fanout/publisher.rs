@@ -35,9 +35,18 @@ pub async fn publish(server: &Server, kind: Kind, crowd: &Crowd, pace: Pace, tim
     if kind == Kind::Ours {
         say(&mut socket, format!("{{\"id\":1,\"connect\":{{\"token\":\"{}\"}}}}", server.token)).await?;
     }
+    let (mut out, mut replies) = socket.split();
+    let answered = tokio::spawn(async move {
+        while let Some(Ok(message)) = replies.next().await {
+            if message.to_text().is_ok_and(|text| text.contains("\"error\":")) {
+                return Err(Failure::from(message.to_string()));
+            }
+        }
+        Ok(())
+    });
     let start = tokio::time::Instant::now();
     let mut published = 0;
-    while start.elapsed() < time {
+    while start.elapsed() < time && !answered.is_finished() {
         match pace {
             Pace::Window(deliveries) => crowd.wait_for(((published + 1) * crowd.subscribers).saturating_sub(deliveries)).await?,
             Pace::EverySecond(messages) => {
@@ -45,25 +54,24 @@ pub async fn publish(server: &Server, kind: Kind, crowd: &Crowd, pace: Pace, tim
             }
         }
         published += 1;
-        let data = format!("{{\"t\":\"{:015}\",\"text\":\"what is said to all who are here\"}}", crowd.now_ns());
-        match kind {
-            Kind::Ours => {
-                say(&mut socket, format!("{{\"id\":{},\"publish\":{{\"channel\":\"board:public\",\"data\":{data}}}}}", published + 1))
-                    .await?;
-            }
-            // As large as what Fourfold makes of it.
-            Kind::Bare => {
-                let offset = published;
-                let info = "\"info\":{\"user\":\"bench\",\"client\":\"00000000-0000-0000-0000-000000000000\"}";
-                socket
-                    .send(Message::text(format!(
-                        "{{\"push\":{{\"channel\":\"board:public\",\"pub\":{{\"data\":{data},\"offset\":{offset},{info}}}}}}}"
-                    )))
-                    .await?;
-            }
+        out.send(Message::text(message(kind, published, crowd.now_ns()))).await?;
+    }
+    crowd.wait_for(published * crowd.subscribers).await?;
+    out.close().await?;
+    answered.await??;
+    Ok(published)
+}
+
+/// What is sent for one publication; to the bare server what Fourfold makes of it.
+fn message(kind: Kind, number: u64, now_ns: u64) -> String {
+    let data = format!("{{\"t\":\"{now_ns:015}\",\"text\":\"what is said to all who are here\"}}");
+    match kind {
+        Kind::Ours => format!("{{\"id\":{},\"publish\":{{\"channel\":\"board:public\",\"data\":{data}}}}}", number + 1),
+        Kind::Bare => {
+            let info = "\"info\":{\"user\":\"bench\",\"client\":\"00000000-0000-0000-0000-000000000000\"}";
+            format!("{{\"push\":{{\"channel\":\"board:public\",\"pub\":{{\"data\":{data},\"offset\":{number},{info}}}}}}}")
         }
     }
-    Ok(published)
 }
 
 /// Says one thing and waits for what is answered; the server's pings are answered on the way.

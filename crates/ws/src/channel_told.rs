@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fourfold_engine::channel::{Client, Present};
-use fourfold_engine::{ChannelEnd, End, Engine, Told};
+use fourfold_engine::channel::{self, Client, Present, Signal};
+use fourfold_engine::{ChannelEnd, Delivery, End, Engine, Told};
 use fourfold_op::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -32,7 +32,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn said(&mut self, Said { channel, what }: Said, out: &mut Out) {
         match what {
-            Ok(told) => self.tell(&channel, &told, out),
+            Ok(all) => all.iter().for_each(|told| self.tell(&channel, told, out)),
             Err(ChannelEnd::Revoked) => self.end_joined(channel, REVOKED, out),
             Err(ChannelEnd::Ended(End::Bye(_))) => self.ending = Some(DRAIN),
             Err(ChannelEnd::Ended(End::Slow(_))) => self.ending = Some(SLOW),
@@ -49,21 +49,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    fn tell(&mut self, channel: &str, told: &Told, out: &mut Out) {
-        let engine = self.peer.engine.clone();
+    fn tell(&mut self, channel: &Arc<str>, told: &Told, out: &mut Out) {
+        let (engine, codec) = (self.peer.engine.clone(), self.codec);
         let Some(joined) = self.channels.get_mut(channel) else { return };
-        match told {
-            Told::Row(delivery) => joined.cursor = delivery.cursor.clone(),
-            Told::Publication(publication) => joined.cursor.after = publication.offset,
-            Told::Signal(_) | Told::Joined(_) | Told::Left(_) => {}
-        }
         let pushed = match told {
+            Told::Publication(publication) => {
+                joined.cursor.after = publication.offset;
+                let frame = publication.encoded(codec.name(), channel, || {
+                    let mut frame = Out::new(codec);
+                    frame.push(channel, Pushed::Publication(free(publication)));
+                    frame.into_bytes()
+                });
+                return out.append(&frame);
+            }
+            Told::Row(delivery) => {
+                joined.cursor = delivery.cursor.clone();
+                let Some(form) = &joined.form else { return };
+                Pushed::Publication(row(&engine, form, delivery))
+            }
             Told::Joined(present) => Pushed::Join(Coming { info: Some(info_of(&engine, &joined.named, present)) }),
             Told::Left(present) => Pushed::Leave(Coming { info: Some(info_of(&engine, &joined.named, present)) }),
-            told => match publication_of(&engine, joined.form.as_ref(), told) {
-                Some(publication) => Pushed::Publication(publication),
-                None => return,
-            },
+            Told::Signal(signal) => Pushed::Publication(signalled(signal)),
         };
         out.push(channel, pushed);
     }
@@ -82,20 +88,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 /// A row's change, a publication or a signal as it is published; none for who comes and goes.
 pub(crate) fn publication_of(engine: &Engine, form: Option<&Form>, told: &Told) -> Option<Publication> {
     match told {
-        Told::Row(delivery) => Some(Publication { data: change(engine, form?, delivery), info: None, offset: delivery.cursor.after }),
-        Told::Publication(publication) => Some(Publication {
-            data: Bytes::copy_from_slice(publication.data.as_bytes()),
-            info: Some(who(&publication.by)),
-            offset: publication.offset,
-        }),
-        Told::Signal(signal) => {
-            let mut data = b"{\"signal\":".to_vec();
-            json::write_string(&mut data, &signal.name);
-            data.push(b'}');
-            Some(Publication { data: data.into(), info: Some(who(&signal.by)), offset: 0 })
-        }
+        Told::Row(delivery) => Some(row(engine, form?, delivery)),
+        Told::Publication(publication) => Some(free(publication)),
+        Told::Signal(signal) => Some(signalled(signal)),
         Told::Joined(_) | Told::Left(_) => None,
     }
+}
+
+fn row(engine: &Engine, form: &Form, delivery: &Delivery) -> Publication {
+    Publication { data: change(engine, form, delivery), info: None, offset: delivery.cursor.after }
+}
+
+fn free(publication: &channel::Publication) -> Publication {
+    let data = Bytes::copy_from_slice(publication.data.as_bytes());
+    Publication { data, info: Some(who(&publication.by)), offset: publication.offset }
+}
+
+fn signalled(signal: &Signal) -> Publication {
+    let mut data = b"{\"signal\":".to_vec();
+    json::write_string(&mut data, &signal.name);
+    data.push(b'}');
+    Publication { data: data.into(), info: Some(who(&signal.by)), offset: 0 }
 }
 
 /// Who is present, with what it tells of itself.

@@ -33,11 +33,14 @@ pub(crate) struct Joined {
     abort: AbortHandle,
 }
 
-/// What a channel is told.
+/// What a channel is told: what there was at once, or how it ended.
 pub(crate) struct Said {
     pub(crate) channel: Arc<str>,
-    pub(crate) what: Result<Told, ChannelEnd>,
+    pub(crate) what: Result<Vec<Told>, ChannelEnd>,
 }
+
+/// Told together, of one channel.
+const TOGETHER: usize = 64;
 
 impl Channels {
     pub(crate) fn len(&self) -> usize {
@@ -95,7 +98,10 @@ fn told(channel: Arc<str>, subscription: ChannelSubscription) -> BoxStream<'stat
         let channel = channel.clone();
         async move {
             let mut subscription = subscription?;
-            let what = subscription.next().await;
+            let what = subscription.next().await.map(|first| {
+                let more = std::iter::from_fn(|| subscription.next_ready());
+                std::iter::once(first).chain(more.take(TOGETHER - 1)).collect()
+            });
             let rest = what.is_ok().then_some(subscription);
             Some((Said { channel, what }, rest))
         }

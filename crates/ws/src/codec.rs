@@ -23,6 +23,14 @@ pub(crate) enum Codec {
 pub(crate) struct Malformed;
 
 impl Codec {
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Codec::Json => "json",
+            Codec::Protobuf => "protobuf",
+        }
+    }
+
     /// The commands of one frame.
     pub(crate) fn commands(self, frame: &[u8], depth_max: usize) -> Commands<'_> {
         Commands { codec: self, rest: frame, depth_max }
@@ -102,6 +110,19 @@ impl Out {
     /// Appends what a channel is told.
     pub(crate) fn push(&mut self, channel: &str, pushed: Pushed) {
         self.answer(0, Answer::Push(Push { channel: channel.to_owned(), pushed: Some(pushed) }));
+    }
+
+    /// Appends replies as they are written already.
+    pub(crate) fn append(&mut self, written: &[u8]) {
+        if self.codec == Codec::Json && !self.bytes.is_empty() {
+            self.bytes.push(b'\n');
+        }
+        self.bytes.extend_from_slice(written);
+    }
+
+    /// What was appended, for [`Out::append`].
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.bytes.into()
     }
 
     /// Appends our ping.

@@ -66,14 +66,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn serve(&mut self) -> Result<(), Ended> {
         let engine = self.peer.engine.clone();
         let mut closed = std::pin::pin!(engine.watches_closed());
+        let mut wake = std::pin::pin!(sleep_until(self.wake()));
         loop {
-            let wake = self.wake();
             tokio::select! {
-                message = self.socket.next() => self.message(message?).await?,
+                message = self.socket.next() => {
+                    self.message(message?).await?;
+                    wake.as_mut().reset(self.wake());
+                }
                 Some(told) = self.watches.next() => self.push(told).await?,
                 Some(said) = self.channels.next() => self.push_said(said).await?,
                 closing = &mut closed => self.leave(closing).await?,
-                () = sleep_until(wake) => self.woken().await?,
+                () = &mut wake => {
+                    self.woken().await?;
+                    wake.as_mut().reset(self.wake());
+                }
             }
             if let Some(end) = self.ending {
                 return Err(Some(end));

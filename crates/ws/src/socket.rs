@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fourfold_op::Limits;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -59,7 +59,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Sends, and waits until it is written: nothing queues here. A client that does not read is slow.
     pub(crate) async fn send(&mut self, message: Message) -> Result<(), Ended> {
-        match timeout(WRITE_WITHIN, self.0.send(message)).await {
+        let mut sending = self.0.send(message);
+        let sent = match (&mut sending).now_or_never() {
+            Some(sent) => Ok(sent),
+            None => timeout(WRITE_WITHIN, sending).await,
+        };
+        match sent {
             Ok(Ok(())) => Ok(()),
             Ok(Err(SocketError::Utf8(_))) => Err(Some(INTERNAL)),
             Ok(Err(_)) => Err(None),

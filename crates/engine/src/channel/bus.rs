@@ -5,8 +5,10 @@
 
 use std::sync::{Arc, Weak};
 
+use bytes::Bytes;
 use fourfold_model::{Row, SmolStr};
 use fourfold_op::{Cursor, Error};
+use parking_lot::Mutex;
 
 use super::Topic;
 use super::hall::Hall;
@@ -23,7 +25,7 @@ pub struct Client {
 }
 
 /// A publication of a channel without a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Publication {
     /// Its place in its channel: grows by one.
     pub offset: u64,
@@ -31,6 +33,38 @@ pub struct Publication {
     pub data: Arc<str>,
     /// Who published it.
     pub by: Client,
+    /// What was made of it for those who are told now.
+    frames: Mutex<Vec<Frame>>,
+}
+
+/// A publication as it is told in one form, under one name of its channel.
+#[derive(Debug)]
+struct Frame {
+    form: &'static str,
+    channel: Arc<str>,
+    bytes: Bytes,
+}
+
+/// Names of one channel, in all forms, under which the bytes of a publication are shared; more are made for each anew.
+const FRAMES_MAX: usize = 4;
+
+impl Publication {
+    pub(super) fn new(offset: u64, data: Arc<str>, by: Client) -> Publication {
+        Publication { offset, data, by, frames: Mutex::default() }
+    }
+
+    /// The bytes of this publication in a form, as the channel is named: made for the first of all who are told, then shared.
+    pub fn encoded(&self, form: &'static str, channel: &Arc<str>, make: impl FnOnce() -> Bytes) -> Bytes {
+        let mut frames = self.frames.lock();
+        if let Some(frame) = frames.iter().find(|frame| frame.form == form && frame.channel == *channel) {
+            return frame.bytes.clone();
+        }
+        let bytes = make();
+        if frames.len() < FRAMES_MAX {
+            frames.push(Frame { form, channel: channel.clone(), bytes: bytes.clone() });
+        }
+        bytes
+    }
 }
 
 /// A signal: told to who is there, and gone.

@@ -42,7 +42,7 @@ impl History {
     /// Gives a publication its place, and keeps it where there is room; `room` is how many bytes may be kept beside those that are.
     pub fn push(&mut self, data: Arc<str>, by: Client, bytes_max: usize, room: usize) -> Arc<Publication> {
         self.offset += 1;
-        let publication = Arc::new(Publication { offset: self.offset, data, by });
+        let publication = Arc::new(Publication::new(self.offset, data, by));
         self.drop_old();
         let bytes = bytes_of(&publication);
         let most = bytes_max.min(self.bytes.saturating_add(room));

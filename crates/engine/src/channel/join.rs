@@ -1,12 +1,13 @@
 //! Who may take part: a channel's rules, judged for a caller and a parameter, and followed as long as the caller takes part.
 
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
 use fourfold_model::{ChannelId, SharedModel};
 use fourfold_op::{Context, Deadline, Error, ErrorCode, Limits, WatchChange};
 use fourfold_plan::{Admission, Admitted, PreparedWatch, admit};
 use fourfold_store::{Store, StoreError};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Topic;
 use crate::feed::{End, Feed, Subscription};
@@ -75,6 +76,8 @@ pub(super) struct Guard {
     /// Tells when the rule no longer holds; none where no row decides it.
     watch: Option<Subscription>,
     expires: Option<Instant>,
+    /// Of the credential's end, where no watch knows of it.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 /// How a right to take part ends.
@@ -98,7 +101,7 @@ impl Guard {
         topic: &Topic,
         expires: Option<Instant>,
     ) -> Result<Guard, Error> {
-        let mut guard = Guard { store, feed, rules, context: context.clone(), topic: topic.clone(), watch: None, expires };
+        let mut guard = Guard { store, feed, rules, context: context.clone(), topic: topic.clone(), watch: None, expires, timer: None };
         match guard.renew().await? {
             true => {
                 // Only the request was in a hurry.
@@ -127,10 +130,8 @@ impl Guard {
     pub async fn lost(&mut self) -> Lost {
         loop {
             let Some(watch) = &mut self.watch else {
-                match self.expires {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
+                let Some(at) = self.expires else { return std::future::pending().await };
+                self.timer.get_or_insert_with(|| Box::pin(sleep_until(at))).await;
                 return Lost::Expired;
             };
             match watch.next().await {

@@ -91,7 +91,8 @@ impl Mailbox {
         }
     }
 
-    fn take(&self) -> Option<Result<Told, Ended>> {
+    /// What is there at once.
+    pub fn take(&self) -> Option<Result<Told, Ended>> {
         let mut inner = self.inner.lock();
         if let Some(ended) = inner.ended {
             return Some(Err(ended));

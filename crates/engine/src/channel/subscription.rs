@@ -91,6 +91,17 @@ impl ChannelSubscription {
         Err(self.ended.clone().unwrap_or(ChannelEnd::Revoked))
     }
 
+    /// What waits already behind what was told last, if it can be told at once.
+    pub fn next_ready(&mut self) -> Option<Told> {
+        if self.ended.is_some() || !self.backlog.is_empty() {
+            return None;
+        }
+        match self.seat.entered.mailbox.take()? {
+            Ok(Told::Publication(publication)) => Some(self.published(publication)),
+            told => told.ok(),
+        }
+    }
+
     async fn step(&mut self) -> Option<Told> {
         let refresh_at = self.seat.present.as_ref().map(|(_, at)| *at);
         let end = tokio::select! {
