@@ -16,10 +16,14 @@ pub(crate) async fn http1(io: DuplexStream, request: Request<Full<Bytes>>) -> Re
     sender.send_request(request).await.map_err(Stop::broken)
 }
 
+/// What a peer may send over HTTP/2 to one that does not read.
+const WINDOW_BYTES: u32 = 64 << 10;
+
 /// HTTP/2.
 pub(crate) async fn http2(io: DuplexStream, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Stop> {
-    let io = TokioIo::new(io);
-    let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.map_err(Stop::broken)?;
+    let mut http2 = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    http2.initial_stream_window_size(WINDOW_BYTES).initial_connection_window_size(WINDOW_BYTES);
+    let (mut sender, connection) = http2.handshake(TokioIo::new(io)).await.map_err(Stop::broken)?;
     tokio::spawn(connection);
     sender.send_request(request).await.map_err(Stop::broken)
 }

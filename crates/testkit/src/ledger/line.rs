@@ -90,7 +90,9 @@ impl World {
             5..=7 => Cut::HalfOpen,
             _ => Cut::Pause,
         };
-        let after = 1 + random.below(60_000) as usize;
+        // As often within a hundred bytes as within a million.
+        let within = 1 << (8 + random.below(14));
+        let after = 1 + random.below(within) as usize;
         (*self.rough.borrow()).then_some(Fate(cut, after))
     }
 
