@@ -4,48 +4,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fourfold_model::Value;
-use fourfold_op::{Answer, Answered, Change, Context, Deadline, Error, ErrorCode, Operation, Outcome, Record, Write, WriteKind, Written};
+use fourfold_op::{Answer, Answered, Change, Context, Deadline, Error, Operation, Outcome, Record, Write, WriteKind, Written};
 use fourfold_plan::{Plan, ReadPlan, WritePlan};
-use fourfold_store::{CommitError, Committed, SettledStep, Side, Snapshot, Space, StoreError};
+use fourfold_store::{CommitError, Committed, SettledStep, Side, Snapshot, Space};
 
 use crate::idempotent::{Claim, Claimed};
 use crate::observe::{self, Happened};
 use crate::prepared::shows_relations;
+use crate::refusal::{conflict, in_time, of_store, unknown_outcome};
+use crate::timing::{Executed, Timing};
 use crate::{Engine, Prepared};
-
-/// An answer, with what it took.
-#[derive(Clone, Debug)]
-pub struct Executed {
-    /// The answer.
-    pub outcome: Outcome,
-    /// How long it took.
-    pub timing: Timing,
-    /// Statements of the store: bounded by the operation's shape, never by its rows.
-    pub statements: u32,
-}
-
-/// When the steps of an operation ended. The faces tell their own time from these, because each look at the clock is time too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timing {
-    /// When the engine was asked.
-    pub begun: Instant,
-    /// When the operation was prepared (or found prepared) and bound.
-    pub planned: Instant,
-    /// When the store had answered.
-    pub ended: Instant,
-}
-
-impl Timing {
-    /// Preparing and binding, in microseconds.
-    pub fn plan_us(&self) -> u32 {
-        micros(self.begun, self.planned)
-    }
-
-    /// The store, in microseconds.
-    pub fn store_us(&self) -> u32 {
-        micros(self.planned, self.ended)
-    }
-}
 
 impl Engine {
     /// Executes an operation for a caller, with the values that its operands name.
@@ -266,34 +234,4 @@ fn noted(context: &Context, result: Result<Executed, Error>) -> Result<Executed,
         Err(error) => observe::note(&Happened::Refused { request, code: error.code, private: error.private.0.as_deref() }),
     }
     result
-}
-
-/// Refuses what nobody waits for any more.
-pub(crate) fn in_time(deadline: &Deadline, now: Instant) -> Result<(), Error> {
-    match deadline.0 {
-        Some(at) if at <= now => {
-            Err(Error::new(ErrorCode::DeadlineExceeded, "the deadline passed before the operation began; nothing was done"))
-        }
-        _ => Ok(()),
-    }
-}
-
-pub(crate) fn of_store(error: StoreError) -> Error {
-    match error {
-        StoreError::Refused(error) => error,
-    }
-}
-
-pub(crate) fn conflict(space: Space) -> Error {
-    Error::new(ErrorCode::Unavailable, "the store's state moved under this write; nothing was written")
-        .with_private(format!("a side record of {space:?} was not as expected"))
-}
-
-fn unknown_outcome(why: impl std::fmt::Display) -> Error {
-    let message = "the write may or may not have been committed; send it again with the same idempotency key, or read the row";
-    Error::new(ErrorCode::UnknownOutcome, message).with_private(why)
-}
-
-fn micros(from: Instant, to: Instant) -> u32 {
-    u32::try_from(to.saturating_duration_since(from).as_micros()).unwrap_or(u32::MAX)
 }

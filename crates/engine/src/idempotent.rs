@@ -14,7 +14,7 @@ use fourfold_op::{Context, Error, ErrorCode, IdempotencyKey, Operand, Operation,
 use fourfold_store::{Expect, Put, SettledStep, Side, Space, decode_outcome};
 use parking_lot::Mutex;
 
-use crate::execute::{conflict, of_store};
+use crate::refusal::{conflict, of_store};
 use crate::{Engine, Prepared};
 
 /// How long a record stands, in microseconds: 24 hours.

@@ -8,8 +8,9 @@ use fourfold_op::{Answer, Change, Context, Error, Operand, Operation, Write, Wri
 use fourfold_plan::{Plan, WritePlan};
 use fourfold_store::SettledStep;
 
-use crate::execute::{Commit, conflict, ended, in_time};
+use crate::execute::{Commit, ended};
 use crate::observe::{self, Happened};
+use crate::refusal::{conflict, in_time};
 use crate::{Engine, Prepared};
 
 /// A row to ingest.

@@ -15,10 +15,12 @@ pub mod idempotent;
 pub mod ingest;
 pub mod observe;
 mod prepared;
+mod refusal;
+pub mod timing;
 
 pub use channel::{Channel, ChannelEnd, ChannelSubscription, Told};
 pub use engine::Engine;
-pub use execute::{Executed, Timing};
 pub use feed::{Closing, Delivery, EncodingKey, End, FeedFigures, Initial, Rights, Subscription};
 pub use ingest::IngestRow;
 pub use prepared::Prepared;
+pub use timing::{Executed, Timing};

@@ -4,7 +4,7 @@
 
 use fourfold_op::ErrorCode;
 
-use crate::execute::Timing;
+use crate::timing::Timing;
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,8 @@ use fourfold_op::wire::WireError;
 use fourfold_op::wire::bytes::{Malformed, Reader, WireType, put_bytes, put_nested};
 use fourfold_op::{Error, Operation, Outcome, Written};
 
-use crate::face::{Face, bare, identify};
+use crate::asked::{Asked, asked};
+use crate::face::Face;
 use crate::message::Part;
 use crate::render::{self, Object, Shown, json_list};
 use crate::schema::batch::{WRITES, operation_number, result_number};
@@ -14,7 +15,7 @@ use crate::schema::exposed;
 use crate::schema::service::Verb;
 use crate::selection::{Selection, Values};
 use crate::transport::{Call, Format};
-use crate::writes::{Asked, asked};
+use crate::write::{bare, identify};
 
 /// One operation of a batch, not yet read.
 struct Step<'a> {

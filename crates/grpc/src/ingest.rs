@@ -13,13 +13,13 @@ use fourfold_op::wire::bytes::{put_bytes, put_nested, put_number};
 use fourfold_op::{Context, Error, WriteKind};
 use futures_util::{FutureExt, StreamExt};
 
+use crate::asked::SetRow;
 use crate::error::{Status, field_path};
 use crate::face::Face;
 use crate::message::Part;
 use crate::render::{Object, json_list};
 use crate::schema::service::Verb;
 use crate::transport::{Call, Format, Messages};
-use crate::writes::SetRow;
 
 /// A row, or why it is none.
 struct Row {

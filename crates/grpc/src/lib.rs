@@ -2,11 +2,13 @@
 //!
 //! It knows no store and no rules. A request is read by the tables of `schema::parameters`, becomes an operation of the engine, and
 //! its outcome is written as messages by lock numbers (or ProtoJSON). The contract ([`proto`], [`descriptor_set`]) is a function of the
-//! model alone, made from the same tables. Read `schema.rs`, then `face.rs`; the protocols themselves are in `transport.rs`.
+//! model alone, made from the same tables. Read `schema.rs`, then `serve.rs`; the protocols themselves are in `transport.rs`.
 
 mod aggregate;
+mod asked;
 mod batch;
 mod descriptor;
+mod entity;
 mod error;
 mod face;
 mod filter;
@@ -19,10 +21,11 @@ mod refuse;
 mod render;
 mod schema;
 mod selection;
+mod serve;
 mod text;
 mod transport;
 mod watch;
-mod writes;
+mod write;
 
 use std::sync::Arc;
 
@@ -34,32 +37,32 @@ use http::{HeaderValue, Response, StatusCode};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 
-use face::Face;
+use serve::Served;
 pub use transport::Body;
 use transport::{Methods, Transport};
 
 /// The gRPC face of an engine.
 pub struct Grpc {
-    face: Arc<Face>,
-    transport: Transport<Face>,
+    served: Arc<Served>,
+    transport: Transport<Served>,
 }
 
 impl Grpc {
     /// Serves an engine's model. What most requests ask is prepared here.
     pub fn new(engine: Arc<Engine>) -> Grpc {
         let message_bytes_max = engine.limits().grpc_message_bytes_max;
-        let face = Arc::new(Face::new(engine));
-        Grpc { transport: Transport::new(face.clone(), message_bytes_max), face }
+        let served = Arc::new(Served::new(engine));
+        Grpc { transport: Transport::new(served.clone(), message_bytes_max), served }
     }
 
     /// Whether something is served at a path: `/shop.v1.ProductService/GetProduct`, health, reflection.
     pub fn serves(&self, path: &str) -> bool {
-        self.face.kind(path.strip_prefix('/').unwrap_or(path)).is_some()
+        self.served.kind(path.strip_prefix('/').unwrap_or(path)).is_some()
     }
 
     /// Says through `grpc.health.v1` whether the server serves (it does until told otherwise); watchers are told at once.
     pub fn set_serving(&self, serving: bool) {
-        self.face.health().set_serving(serving);
+        self.served.health.set_serving(serving);
     }
 
     /// Serves one request of any of the three protocols. What is not served is answered UNIMPLEMENTED.
@@ -82,7 +85,7 @@ impl Grpc {
     /// Refuses a request that [`serve`](Grpc::serve) shall not see, in the protocol that its `Content-Type` names.
     pub fn refuse(&self, error: &Error, request: &RequestId, content_type: Option<&HeaderValue>) -> Response<Body> {
         let http = StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        refuse::refusal(self.face.status(error, request), http, content_type)
+        refuse::refusal(self.served.face.status(error, request), http, content_type)
     }
 }
 

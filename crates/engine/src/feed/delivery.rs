@@ -34,6 +34,15 @@ pub struct Delivery {
     shared: Option<Item>,
 }
 
+/// The rows with which a watch begins.
+#[derive(Clone, Debug)]
+pub struct Initial {
+    /// The rows, in the order of their keys; of each, the fields that the watch asked for.
+    pub records: Vec<Record>,
+    /// Of which moment they are: the watch goes on from exactly there.
+    pub cursor: Cursor,
+}
+
 /// How a watch ends. With a cursor the same watch can go on from there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {

@@ -10,8 +10,7 @@ use tokio::time::Instant;
 use super::Feed;
 use super::delivery::{Delivery, Item};
 use super::logged::{Logged, Shared};
-use super::start::Times;
-use super::subscription::Subscription;
+use super::subscription::{Subscription, Times};
 use super::tail::READ;
 
 impl Feed {

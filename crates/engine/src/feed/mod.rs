@@ -25,10 +25,9 @@ mod start;
 mod subscription;
 mod tail;
 
-pub use delivery::{Delivery, End};
+pub use delivery::{Delivery, End, Initial};
 pub use encoding::EncodingKey;
 pub(crate) use seat::closed;
-pub use start::Initial;
 pub(crate) use start::{WatchKey, expires_at};
 pub use subscription::{Rights, Subscription};
 

@@ -9,28 +9,11 @@ use fourfold_plan::{Plan, PreparedWatch, ReadPlan, WatchPlan};
 use fourfold_store::{Budget, Entities, Head, Snapshot, StoreError};
 use tokio::time::Instant;
 
-use super::subscription::Subscription;
+use super::delivery::Initial;
+use super::subscription::{Subscription, Times};
 use super::{Closing, FeedFigures};
 use crate::observe::{self, Happened};
 use crate::{Engine, Prepared};
-
-/// The rows with which a watch begins.
-#[derive(Clone, Debug)]
-pub struct Initial {
-    /// The rows, in the order of their keys; of each, the fields that the watch asked for.
-    pub records: Vec<Record>,
-    /// Of which moment they are: the watch goes on from exactly there.
-    pub cursor: Cursor,
-}
-
-/// When a watch ends and speaks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
-    /// When its credential ends.
-    pub expires: Option<Instant>,
-    /// How long it may be silent while the log moves.
-    pub bookmark_every: Option<Duration>,
-}
 
 impl Engine {
     /// Begins to watch the rows of an entity for a caller, with the values that the filter's operands name.

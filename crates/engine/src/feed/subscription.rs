@@ -3,18 +3,18 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use fourfold_op::{Cursor, ErrorCode};
 use fourfold_plan::WatchPlan;
 use fourfold_store::{Entities, StoreError, Tail};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::delivery::{Delivery, End, Item};
+use super::delivery::{Delivery, End, Initial, Item};
 use super::group::{Commit, Judged};
 use super::logged::Logged;
 use super::queue::Why;
 use super::seat::{Ringed, Seat};
-use super::start::{Initial, Times};
 use super::tail::{READ, RETRY};
 
 /// A watch under way; dropping it ends it.
@@ -36,6 +36,15 @@ pub struct Subscription {
     times: Times,
     spoken: Instant,
     ended: Option<End>,
+}
+
+/// When a watch ends and speaks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// When its credential ends.
+    pub expires: Option<Instant>,
+    /// How long it may be silent while the log moves.
+    pub bookmark_every: Option<Duration>,
 }
 
 /// What judges the events of a watch: its filter and its rules, for its caller. Equal for two that are told every event alike.
