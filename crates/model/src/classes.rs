@@ -4,7 +4,7 @@
 //! caller's set of keys can be loaded once and kept. **G**: anything else; readable, not watchable.
 
 use crate::expr::{Collection, Compare, Expr, ExprKind, Path, Quantifier, Scope};
-use crate::model::{Entity, RuleClass, Verb};
+use crate::model::{Channel, Entity, RuleClass, Verb};
 
 /// The class of an entity's read rules and of the masks of its fields.
 pub(crate) fn class(entity: &Entity) -> RuleClass {
@@ -35,6 +35,13 @@ pub(crate) fn class_of(rule: &Expr) -> RuleClass {
         Beyond::Nothing => RuleClass::Local,
         Beyond::Memberships(1) => RuleClass::Membership,
         Beyond::Memberships(_) | Beyond::More => RuleClass::General,
+    }
+}
+
+impl Channel {
+    /// The class of its join rule; without one it asks for nothing.
+    pub fn join_class(&self) -> RuleClass {
+        self.join.as_ref().map_or(RuleClass::Local, crate::classes::class_of)
     }
 }
 

@@ -568,10 +568,6 @@ impl Channel {
             ParamType::Value(ty) => ty.base,
         }
     }
-    /// The class of its join rule; without one it asks for nothing.
-    pub fn join_class(&self) -> RuleClass {
-        self.join.as_ref().map_or(RuleClass::Local, crate::classes::class_of)
-    }
 }
 
 impl Entity {

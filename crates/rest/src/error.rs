@@ -5,8 +5,6 @@ use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WW
 use http::{Response, StatusCode};
 
 use crate::body::{Body, full};
-use crate::render::Steps;
-use crate::serve::Rest;
 
 /// Why a request is not served.
 #[derive(Debug)]
@@ -52,7 +50,7 @@ impl Refusal {
 
     pub(crate) fn into_response(self, context: &Context) -> Response<Body> {
         match self {
-            Refusal::Error(error) => problem(&error, context),
+            Refusal::Error(error) => problem(&error, &context.request),
             Refusal::Http(refusal) => refusal.into_response(context),
         }
     }
@@ -77,20 +75,7 @@ impl HttpRefusal {
 }
 
 /// An error as a problem, with the headers that its code asks for.
-pub(crate) fn problem(error: &Error, context: &Context) -> Response<Body> {
-    refused(error, &context.request)
-}
-
-impl Rest {
-    /// Refuses a request that [`serve`](Rest::serve) shall not see, in the form of its own problems.
-    pub fn refuse(&self, error: &Error, request: &RequestId) -> Response<Body> {
-        let mut response = refused(error, request);
-        Steps::begin().finish(&mut response);
-        response
-    }
-}
-
-fn refused(error: &Error, request: &RequestId) -> Response<Body> {
+pub(crate) fn problem(error: &Error, request: &RequestId) -> Response<Body> {
     let mut text = Vec::with_capacity(256);
     render::write_problem(&mut text, error, &request.0);
     let status = StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -10,9 +10,9 @@ use http_body_util::BodyExt;
 
 use crate::body::{Body, failed};
 use crate::error::Refusal;
+use crate::exchange::Exchange;
 use crate::render::json;
 use crate::route::Resource;
-use crate::serve::Exchange;
 
 /// Problems that the summary tells one by one.
 const ERRORS_MAX: usize = 1_000;
@@ -52,7 +52,7 @@ impl Exchange<'_> {
             }
         }
         self.steps.parsed();
-        let line_bytes_max = self.rest.engine.limits().row_bytes_max;
+        let line_bytes_max = self.engine.limits().row_bytes_max;
         let mut lines = Lines { body, waiting: BytesMut::new(), at: 0, number: 0, ended: false, line_bytes_max };
         let mut summary = Summary::default();
         let mut chunk = self.chunk(resource, &mut lines).await?;
@@ -82,7 +82,7 @@ impl Exchange<'_> {
     }
 
     async fn chunk(&self, resource: &Resource, lines: &mut Lines) -> Result<Vec<Line>, Error> {
-        let (model, limits) = (self.model(), self.rest.engine.limits());
+        let (model, limits) = (self.model(), self.engine.limits());
         let (mut chunk, mut bytes) = (Vec::new(), 0);
         while chunk.len() < INGEST_ROWS_MAX && bytes < limits.commit_bytes_max {
             let Some((number, line)) = lines.next().await? else { break };
@@ -108,7 +108,7 @@ impl Exchange<'_> {
                 Err(error) => summary.refused(number, error),
             }
         }
-        let answers = self.rest.engine.ingest(self.context, resource.entity, kind, rows).await?;
+        let answers = self.engine.ingest(self.context, resource.entity, kind, rows).await?;
         for (number, answer) in numbers.into_iter().zip(answers) {
             match answer {
                 Ok(written) => summary.written(&written),

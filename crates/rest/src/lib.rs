@@ -7,6 +7,7 @@
 
 mod body;
 mod error;
+mod exchange;
 mod ingest;
 mod parse;
 mod read;

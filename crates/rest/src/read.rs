@@ -7,16 +7,16 @@ use http::{Response, StatusCode};
 
 use crate::body::Body;
 use crate::error::Refusal;
+use crate::exchange::Exchange;
 use crate::parse::reader_has;
 use crate::render::{Caching, bare, json, percent_encode, put_tag, tag};
 use crate::route::Resource;
-use crate::serve::Exchange;
 
 impl Exchange<'_> {
     /// `GET /v1/products/{key}`.
     pub(crate) async fn get(&mut self, resource: &Resource, key: &str) -> Result<Response<Body>, Refusal> {
         let key = self.key(resource, key)?;
-        let (engine, context) = (&self.rest.engine, self.context);
+        let (engine, context) = (&self.engine, self.context);
         let pairs = self.pairs()?;
         let prepared = resource.get.as_ref().filter(|_| pairs.is_empty());
         let (executed, shape, asked) = match prepared {
@@ -41,7 +41,7 @@ impl Exchange<'_> {
     /// `GET /v1/products?…`.
     pub(crate) async fn list(&mut self, resource: &Resource) -> Result<Response<Body>, Refusal> {
         let pairs = self.pairs()?;
-        let (engine, context) = (&self.rest.engine, self.context);
+        let (engine, context) = (&self.engine, self.context);
         let prepared = resource.list.as_ref().filter(|_| pairs.is_empty());
         let (executed, shape, asked) = match prepared {
             Some(prepared) => (engine.execute_prepared(context, prepared, &[]).await?, resource.shape.clone(), None),
@@ -75,7 +75,7 @@ impl Exchange<'_> {
     /// `GET /v1/products:aggregate?…`.
     pub(crate) async fn aggregate(&mut self, resource: &Resource) -> Result<Response<Body>, Refusal> {
         let asked = self.asking().aggregate(resource.entity, &self.pairs()?)?;
-        let executed = self.rest.engine.execute(self.context, &asked.operation, &asked.values).await?;
+        let executed = self.engine.execute(self.context, &asked.operation, &asked.values).await?;
         self.executed(&executed);
         let (Outcome::Read(mut answers, _), Shape::Groups(shape)) = (executed.outcome, &asked.shape) else { return Err(unexpected()) };
         let Some(Answered::Groups(groups)) = answers.pop() else { return Err(unexpected()) };

@@ -2,32 +2,23 @@
 
 use std::sync::Arc;
 
-use fourfold_engine::{Engine, Executed};
-use fourfold_model::{EntityId, Model, Value};
-use fourfold_op::params::{Asking, Face, Pairs, query};
-use fourfold_op::{Context, Error};
+use fourfold_engine::Engine;
+use fourfold_op::{Context, Error, RequestId};
 use http::header::{ALLOW, CONTENT_LENGTH, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 
 use crate::body::{Body, empty};
-use crate::error::Refusal;
+use crate::error::{Refusal, problem};
+use crate::exchange::Exchange;
 use crate::parse::{Accepted, accepted};
 use crate::render::{Steps, bare};
-use crate::route::{Resource, Route, Routes};
+use crate::route::{Route, Routes};
 
 /// The REST face of one engine.
 pub struct Rest {
     pub(crate) engine: Arc<Engine>,
     pub(crate) routes: Routes,
-}
-
-/// One request on its way.
-pub(crate) struct Exchange<'a> {
-    pub(crate) rest: &'a Rest,
-    pub(crate) context: &'a Context,
-    pub(crate) head: &'a http::request::Parts,
-    pub(crate) steps: Steps,
 }
 
 impl Rest {
@@ -40,13 +31,20 @@ impl Rest {
     /// Answers one request. The server has authenticated the caller, and bounded the body.
     pub async fn serve(&self, context: Context, request: Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
-        let mut exchange = Exchange { rest: self, context: &context, head: &head, steps: Steps::begin() };
-        let mut response = match exchange.answer(body).await {
+        let mut exchange = Exchange { engine: &self.engine, routes: &self.routes, context: &context, head: &head, steps: Steps::begin() };
+        let mut response = match answer(&mut exchange, body).await {
             Ok(response) => response,
             Err(refusal) => refusal.into_response(&context),
         };
         exchange.steps.finish(&mut response);
         if head.method == Method::HEAD { without_body(response) } else { response }
+    }
+
+    /// Refuses a request that [`serve`](Rest::serve) shall not see, in the form of its own problems.
+    pub fn refuse(&self, error: &Error, request: &RequestId) -> Response<Body> {
+        let mut response = problem(error, request);
+        Steps::begin().finish(&mut response);
+        response
     }
 }
 
@@ -61,55 +59,26 @@ fn without_body(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-impl<'a> Exchange<'a> {
-    pub(crate) fn model(&self) -> &'a Model {
-        self.rest.engine.model()
+async fn answer(exchange: &mut Exchange<'_>, body: Body) -> Result<Response<Body>, Refusal> {
+    let head = exchange.head;
+    let route = exchange.routes.find(exchange.model(), head.uri.path())?;
+    let allow = route.allow();
+    if head.method == Method::OPTIONS {
+        return Ok(options(&route, allow));
     }
-
-    pub(crate) fn asking(&self) -> Asking<'a> {
-        Asking::new(self.rest.engine.model(), self.rest.engine.limits(), Face::Rest)
+    if !allow.split(", ").any(|method| method == head.method.as_str()) {
+        return Err(Refusal::method(&head.method, allow));
     }
-
-    pub(crate) fn pairs(&self) -> Result<Pairs<'a>, Error> {
-        let head: &'a http::request::Parts = self.head;
-        query(head.uri.query().unwrap_or_default())
-    }
-
-    /// Keeps what the engine's answer took.
-    pub(crate) fn executed(&mut self, executed: &Executed) {
-        self.steps.executed(executed.timing);
-    }
-
-    async fn answer(&mut self, body: Body) -> Result<Response<Body>, Refusal> {
-        let head: &'a http::request::Parts = self.head;
-        let route = self.rest.routes.find(self.model(), head.uri.path())?;
-        let allow = route.allow();
-        if head.method == Method::OPTIONS {
-            return Ok(options(&route, allow));
-        }
-        if !allow.split(", ").any(|method| method == head.method.as_str()) {
-            return Err(Refusal::method(&head.method, allow));
-        }
-        let watchable = matches!((&route, head.method.as_str()), (Route::Collection(_), "GET" | "HEAD"));
-        let accepted = accepted(&head.headers, watchable)?;
-        match (route, head.method.as_str()) {
-            (Route::Collection(resource), "GET" | "HEAD") if accepted == Accepted::Events => self.watch(resource).await,
-            (Route::Collection(resource), "GET" | "HEAD") => self.list(resource).await,
-            (Route::Aggregate(resource), _) => self.aggregate(resource).await,
-            (Route::Row(resource, key), "GET" | "HEAD") => self.get(resource, &key).await,
-            (Route::Collection(resource), _) => self.post(resource, body).await,
-            (Route::Row(resource, key), method) => self.write_row(resource, &key, method, body).await,
-            (Route::Batch, _) => self.batch(body).await,
-        }
-    }
-
-    /// A key from its text in the path.
-    pub(crate) fn key(&self, resource: &Resource, text: &str) -> Result<Value, Error> {
-        fourfold_op::params::parse_key(self.model(), resource.entity, text)
-    }
-
-    pub(crate) fn no_row(&self, entity: EntityId) -> Refusal {
-        Error::not_found(&self.model().entity(entity).name).into()
+    let watchable = matches!((&route, head.method.as_str()), (Route::Collection(_), "GET" | "HEAD"));
+    let accepted = accepted(&head.headers, watchable)?;
+    match (route, head.method.as_str()) {
+        (Route::Collection(resource), "GET" | "HEAD") if accepted == Accepted::Events => exchange.watch(resource).await,
+        (Route::Collection(resource), "GET" | "HEAD") => exchange.list(resource).await,
+        (Route::Aggregate(resource), _) => exchange.aggregate(resource).await,
+        (Route::Row(resource, key), "GET" | "HEAD") => exchange.get(resource, &key).await,
+        (Route::Collection(resource), _) => exchange.post(resource, body).await,
+        (Route::Row(resource, key), method) => exchange.write_row(resource, &key, method, body).await,
+        (Route::Batch, _) => exchange.batch(body).await,
     }
 }
 

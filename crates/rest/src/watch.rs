@@ -14,10 +14,10 @@ use http::{Method, Response};
 
 use crate::body::Body;
 use crate::error::Refusal;
+use crate::exchange::Exchange;
 use crate::read::{rows, unexpected};
 use crate::render::bare;
 use crate::route::Resource;
-use crate::serve::Exchange;
 use events::{Events, Form};
 
 /// Parameters of pages, which a watch does not have.
@@ -39,11 +39,11 @@ impl Exchange<'_> {
     pub(crate) async fn watch(&mut self, resource: &Resource) -> Result<Response<Body>, Refusal> {
         let Asked { watch, values, shape, encoding } = self.watched(resource)?;
         self.steps.parsed();
-        let subscription = self.rest.engine.watch(self.context, &watch, &values).await?;
+        let subscription = self.engine.watch(self.context, &watch, &values).await?;
         let mut response = bare(http::StatusCode::OK);
         put_headers(response.headers_mut());
         if self.head.method != Method::HEAD {
-            let (engine, request) = (self.rest.engine.clone(), self.context.request.clone());
+            let (engine, request) = (self.engine.clone(), self.context.request.clone());
             let form = Form { engine, entity: resource.entity, shape, encoding, request };
             *response.body_mut() = Events::new(form, subscription).into_body();
         }

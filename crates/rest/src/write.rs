@@ -8,11 +8,11 @@ use http::{Response, StatusCode};
 
 use crate::body::{Body, whole};
 use crate::error::Refusal;
+use crate::exchange::Exchange;
 use crate::parse::{IfMatch, Media, create_only, if_match, media, minimal, stale};
 use crate::read::{row, unexpected};
 use crate::render::{bare, json, percent_encode, put_tag, tag};
 use crate::route::Resource;
-use crate::serve::Exchange;
 
 /// What POST on a list takes.
 pub(crate) const ACCEPT_POST: &str = "application/json, application/x-ndjson";
@@ -62,7 +62,7 @@ impl Exchange<'_> {
                 [one] => Ok(Some(*one)),
                 several => {
                     let Some(prepared) = &resource.get else { return Err(stale().into()) };
-                    let executed = self.rest.engine.execute_prepared(self.context, prepared, std::slice::from_ref(key)).await?;
+                    let executed = self.engine.execute_prepared(self.context, prepared, std::slice::from_ref(key)).await?;
                     let present = row(executed.outcome)?.map(|record| record.row.revision());
                     present.filter(|present| several.contains(present)).map(Some).ok_or_else(|| stale().into())
                 }
@@ -87,7 +87,7 @@ impl Exchange<'_> {
         let members = text.map_or(Members::None, |text| Members::Object(text, ""));
         let asked = WriteAsked { kind, key, body: members, if_revision, minimal };
         let asked = self.asking().write(resource.entity, asked, &self.pairs()?)?;
-        let executed = self.rest.engine.execute(self.context, &asked.operation, &asked.values).await?;
+        let executed = self.engine.execute(self.context, &asked.operation, &asked.values).await?;
         self.executed(&executed);
         let (Outcome::Written(mut written, _), Shape::Rows(shape)) = (executed.outcome, &asked.shape) else { return Err(unexpected()) };
         let written = written.pop().ok_or_else(unexpected)?;
@@ -124,7 +124,7 @@ impl Exchange<'_> {
         let entity = self.model().entity(written.entity);
         let mut key = String::new();
         op_json::write_value_text(&mut key, self.model(), entity.key_type(), &written.key);
-        format!("{}/{}", self.rest.routes.path(entity), percent_encode(&key))
+        format!("{}/{}", self.routes.path(entity), percent_encode(&key))
     }
 
     /// `POST /v1/batch`: all in one commit, or none.
@@ -139,7 +139,7 @@ impl Exchange<'_> {
         }
         let bytes = whole(body).await?;
         let asked = self.asking().batch(&bytes, minimal(&self.head.headers))?;
-        let executed = self.rest.engine.execute(self.context, &asked.operation, &asked.values).await;
+        let executed = self.engine.execute(self.context, &asked.operation, &asked.values).await;
         let executed = executed.map_err(|error| asked.of_batch(error))?;
         self.executed(&executed);
         let (Outcome::Written(written, _), Shape::Batch(shapes)) = (executed.outcome, &asked.shape) else { return Err(unexpected()) };
