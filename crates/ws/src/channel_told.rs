@@ -32,7 +32,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn said(&mut self, Said { channel, what }: Said, out: &mut Out) {
         match what {
-            Ok(all) => all.iter().for_each(|told| self.tell(&channel, told, out)),
+            Ok(all) => self.tell(&channel, &all, out),
             Err(ChannelEnd::Revoked) => self.end_joined(channel, REVOKED, out),
             Err(ChannelEnd::Ended(End::Bye(_))) => self.ending = Some(DRAIN),
             Err(ChannelEnd::Ended(End::Slow(_))) => self.ending = Some(SLOW),
@@ -49,29 +49,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    fn tell(&mut self, channel: &Arc<str>, told: &Told, out: &mut Out) {
-        let (engine, codec) = (self.peer.engine.clone(), self.codec);
+    fn tell(&mut self, channel: &Arc<str>, all: &[Told], out: &mut Out) {
+        let (engine, codec) = (&*self.peer.engine, self.codec);
         let Some(joined) = self.channels.get_mut(channel) else { return };
-        let pushed = match told {
-            Told::Publication(publication) => {
-                joined.cursor.after = publication.offset;
-                let frame = publication.encoded(codec.name(), channel, || {
-                    let mut frame = Out::new(codec);
-                    frame.push(channel, Pushed::Publication(free(publication)));
-                    frame.into_bytes()
-                });
-                return out.append(&frame);
-            }
-            Told::Row(delivery) => {
-                joined.cursor = delivery.cursor.clone();
-                let Some(form) = &joined.form else { return };
-                Pushed::Publication(row(&engine, form, delivery))
-            }
-            Told::Joined(present) => Pushed::Join(Coming { info: Some(info_of(&engine, &joined.named, present)) }),
-            Told::Left(present) => Pushed::Leave(Coming { info: Some(info_of(&engine, &joined.named, present)) }),
-            Told::Signal(signal) => Pushed::Publication(signalled(signal)),
-        };
-        out.push(channel, pushed);
+        for (told, left) in all.iter().zip((0..all.len()).rev()) {
+            let pushed = match told {
+                Told::Publication(publication) => {
+                    joined.cursor.after = publication.offset;
+                    let make = || {
+                        let mut frame = Out::new(codec);
+                        frame.push(channel, Pushed::Publication(free(publication)));
+                        frame.into_bytes()
+                    };
+                    publication.encoded(codec.name(), channel, make, |frame| out.append(frame, left));
+                    continue;
+                }
+                Told::Row(delivery) => {
+                    joined.cursor = delivery.cursor.clone();
+                    let Some(form) = &joined.form else { continue };
+                    Pushed::Publication(row(engine, form, delivery))
+                }
+                Told::Joined(present) => Pushed::Join(Coming { info: Some(info_of(engine, &joined.named, present)) }),
+                Told::Left(present) => Pushed::Leave(Coming { info: Some(info_of(engine, &joined.named, present)) }),
+                Told::Signal(signal) => Pushed::Publication(signalled(signal)),
+            };
+            out.push(channel, pushed);
+        }
     }
 
     /// Ends a channel, and says why.

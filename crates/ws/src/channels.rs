@@ -94,14 +94,11 @@ impl Channels {
 
 /// A subscription as a stream that ends after its end.
 fn told(channel: Arc<str>, subscription: ChannelSubscription) -> BoxStream<'static, Said> {
-    let stream = futures_util::stream::unfold(Some(subscription), move |subscription| {
+    let stream = futures_util::stream::unfold(Some(Box::new(subscription)), move |subscription| {
         let channel = channel.clone();
         async move {
             let mut subscription = subscription?;
-            let what = subscription.next().await.map(|first| {
-                let more = std::iter::from_fn(|| subscription.next_ready());
-                std::iter::once(first).chain(more.take(TOGETHER - 1)).collect()
-            });
+            let what = subscription.next_together(TOGETHER).await;
             let rest = what.is_ok().then_some(subscription);
             Some((Said { channel, what }, rest))
         }

@@ -112,8 +112,11 @@ impl Out {
         self.answer(0, Answer::Push(Push { channel: channel.to_owned(), pushed: Some(pushed) }));
     }
 
-    /// Appends replies as they are written already.
-    pub(crate) fn append(&mut self, written: &[u8]) {
+    /// Appends a reply as it is written already; `more` like it follow.
+    pub(crate) fn append(&mut self, written: &[u8], more: usize) {
+        if self.bytes.capacity() - self.bytes.len() <= written.len() {
+            self.bytes.reserve((written.len() + 1) * (more + 1));
+        }
         if self.codec == Codec::Json && !self.bytes.is_empty() {
             self.bytes.push(b'\n');
         }

@@ -53,17 +53,18 @@ impl Publication {
         Publication { offset, data, by, frames: Mutex::default() }
     }
 
-    /// The bytes of this publication in a form, as the channel is named: made for the first of all who are told, then shared.
-    pub fn encoded(&self, form: &'static str, channel: &Arc<str>, make: impl FnOnce() -> Bytes) -> Bytes {
+    /// Hands on the bytes of this publication in a form, as the channel is named: made for the first of all who are told, then kept.
+    pub fn encoded<T>(&self, form: &'static str, channel: &Arc<str>, make: impl FnOnce() -> Bytes, hand_on: impl FnOnce(&[u8]) -> T) -> T {
         let mut frames = self.frames.lock();
         if let Some(frame) = frames.iter().find(|frame| frame.form == form && frame.channel == *channel) {
-            return frame.bytes.clone();
+            return hand_on(&frame.bytes);
         }
         let bytes = make();
         if frames.len() < FRAMES_MAX {
             frames.push(Frame { form, channel: channel.clone(), bytes: bytes.clone() });
         }
-        bytes
+        drop(frames);
+        hand_on(&bytes)
     }
 }
 

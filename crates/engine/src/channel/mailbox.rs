@@ -102,6 +102,15 @@ impl Mailbox {
         Some(Ok(told))
     }
 
+    /// Takes what is there at once, until there are so many; an end waits for the next call.
+    pub fn take_more(&self, together: &mut Vec<Told>, items_max: usize) {
+        let mut inner = self.inner.lock();
+        let more = inner.told.len().min(items_max.saturating_sub(together.len()));
+        let taken = together.len();
+        together.extend(inner.told.drain(..more));
+        inner.bytes -= together.iter().skip(taken).map(bytes_of).sum::<usize>();
+    }
+
     /// Takes one of the signals that it may say now; else in how many milliseconds it may.
     pub fn take_signal(&self) -> Result<(), u64> {
         const SECOND_MS: u64 = 1_000;

@@ -18,8 +18,8 @@ use crate::feed::{Closing, Delivery, End};
 /// One thing that a subscriber is told.
 #[derive(Clone, Debug)]
 pub enum Told {
-    /// A row of the stream has changed.
-    Row(Delivery),
+    /// A row of the stream has changed. Boxed: of all that waits for its readers a channel keeps many, and each is as large as the largest.
+    Row(Box<Delivery>),
     /// Something was published where there is no stream.
     Publication(Arc<Publication>),
     /// A signal of another subscriber.
@@ -91,15 +91,18 @@ impl ChannelSubscription {
         Err(self.ended.clone().unwrap_or(ChannelEnd::Revoked))
     }
 
-    /// What waits already behind what was told last, if it can be told at once.
-    pub fn next_ready(&mut self) -> Option<Told> {
-        if self.ended.is_some() || !self.backlog.is_empty() {
-            return None;
+    /// The next thing to be told, and what waits already behind it, up to so many.
+    ///
+    /// # Errors
+    /// As [`next`](ChannelSubscription::next).
+    pub async fn next_together(&mut self, items_max: usize) -> Result<Vec<Told>, ChannelEnd> {
+        let mut together = vec![self.next().await?];
+        if self.ended.is_none() && self.backlog.is_empty() {
+            self.seat.entered.mailbox.take_more(&mut together, items_max);
+            let last = together.iter().rev().find_map(|told| if let Told::Publication(last) = told { Some(last.offset) } else { None });
+            self.cursor.after = last.unwrap_or(self.cursor.after);
         }
-        match self.seat.entered.mailbox.take()? {
-            Ok(Told::Publication(publication)) => Some(self.published(publication)),
-            told => told.ok(),
-        }
+        Ok(together)
     }
 
     async fn step(&mut self) -> Option<Told> {
@@ -114,7 +117,7 @@ impl ChannelSubscription {
                 Err(ended) => self.end_of_mailbox(ended),
             },
             told = row(&mut self.stream) => match told {
-                Ok(delivery) => return Some(Told::Row(delivery)),
+                Ok(delivery) => return Some(Told::Row(Box::new(delivery))),
                 Err(end) => ChannelEnd::Ended(end),
             },
             () = until(refresh_at) => {

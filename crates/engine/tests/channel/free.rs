@@ -167,3 +167,22 @@ async fn a_reader_that_is_too_slow_is_ended_with_the_place_to_go_on_from() {
     let mut hers = world.board(&user(1), &join_after("a", &cursor)).await;
     assert_eq!(told(&world, &mut hers, 3).await, ["#2 2", "#3 3", "#4 4"]);
 }
+
+#[tokio::test]
+async fn what_waits_is_told_together_and_then_waits_no_more() {
+    let world = World::limited(Limits { watch_queue_bytes_max: 600, ..Limits::default() }).await;
+    let mut hers = world.board(&user(1), &join("a")).await;
+    for round in 0..10 {
+        for data in ["1", "2", "3", "4"] {
+            world.write_on("b", data).await.unwrap();
+        }
+        let mut all = Vec::new();
+        for items_max in [3, 3] {
+            all.extend(hers.next_together(items_max).await.unwrap().iter().map(|told| short(&world, told)));
+        }
+        let expected: Vec<String> = (1..5).map(|data| format!("#{} {data}", round * 4 + data)).collect();
+        assert_eq!(all, expected);
+        assert_eq!(hers.cursor().after, round * 4 + 4);
+    }
+    assert!(is_quiet(&mut hers).await);
+}

@@ -74,6 +74,9 @@ function card(example) {
   button.disabled = !example.on;
   button.onclick = async () => {
     button.disabled = true;
+    // What an earlier run has shown is not the answer to this one.
+    status.textContent = 'running …';
+    answer.textContent = '';
     const begun = performance.now();
     let result;
     try { result = await example.run(); } catch (error) { result = { good: false, status: error.message, text: '' }; }
