@@ -99,6 +99,10 @@ impl Mailbox {
         }
         let told = inner.told.pop_front()?;
         inner.bytes -= bytes_of(&told);
+        if inner.told.is_empty() {
+            // What was once full is not held by those who hear nothing.
+            inner.told = VecDeque::new();
+        }
         Some(Ok(told))
     }
 

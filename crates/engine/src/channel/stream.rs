@@ -65,7 +65,8 @@ impl Stream {
                 return Ok(row);
             }
             match self.watch.next().await {
-                Err(End::Reset(cursor)) => self.renew(cursor).await?,
+                // Boxed, as it is rare and large: whoever waits holds the room of all that it may do.
+                Err(End::Reset(cursor)) => Box::pin(self.renew(cursor)).await?,
                 told => return told,
             }
         }
@@ -169,7 +170,7 @@ impl Channel<'_> {
             false => self.forward(&plan, &cursor, since.unwrap_or(head.floor), page.limit).await?,
             true => self.backward(&plan, &cursor, head.floor, (since, page.limit)).await?,
         };
-        Ok(Past { told: told.into_iter().map(Told::Row).collect(), cursor })
+        Ok(Past { told: told.into_iter().map(|row| Told::Row(Box::new(row))).collect(), cursor })
     }
 
     async fn forward(&self, plan: &WatchPlan, head: &Cursor, since: u64, limit: usize) -> Result<Vec<Delivery>, Error> {
