@@ -91,8 +91,13 @@ impl<S> Guard<S> {
     fn pass(&mut self, buf: &mut ReadBuf<'_>) {
         let passed = self.good.min(buf.remaining());
         buf.put_slice(&self.held[..passed]);
-        self.held.drain(..passed);
         self.good -= passed;
+        if passed == self.held.len() {
+            // An idle connection holds no buffer.
+            self.held = Vec::new();
+        } else {
+            self.held.drain(..passed);
+        }
     }
 }
 
@@ -253,4 +258,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
 
 fn malformed_body() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the chunked body is malformed")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+    use crate::seats::{SeatLimits, Seats};
+
+    #[tokio::test]
+    async fn what_was_passed_on_is_not_held() {
+        let seat = Seats::open(SeatLimits::default()).take([127, 0, 0, 1].into()).unwrap();
+        let head = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+        let mut guard = Guard::new(tokio::io::empty(), seat, HeadLimits::default(), head.to_vec());
+        let mut passed = [0; 100];
+        assert_eq!(guard.read(&mut passed[..10]).await.unwrap(), 10);
+        assert_eq!(guard.read(&mut passed[10..]).await.unwrap(), head.len() - 10);
+        assert_eq!((&passed[..head.len()], guard.held.capacity()), (&head[..], 0));
+    }
 }

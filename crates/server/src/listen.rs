@@ -277,6 +277,7 @@ async fn tend<C: Connection>(connection: C, link: Arc<Link>) {
         connection.as_mut().poll(cx).map(|_| ())
     })
     .await;
+    link.untended();
 }
 
 /// What the library's connections have in common.
@@ -304,5 +305,46 @@ where
 {
     fn begin_shutdown(self: Pin<&mut Self>) {
         self.graceful_shutdown();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use std::task::{Context, Wake};
+
+    use super::*;
+
+    /// A connection that has become another protocol's.
+    struct Upgraded;
+
+    impl Future for Upgraded {
+        type Output = ();
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Ready(())
+        }
+    }
+
+    impl Connection for Upgraded {
+        fn begin_shutdown(self: Pin<&mut Self>) {}
+    }
+
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[tokio::test]
+    async fn a_seat_does_not_hold_the_task_of_a_connection_that_was_upgraded() {
+        let seat = Seats::open(SeatLimits::default()).take([127, 0, 0, 1].into()).unwrap();
+        let task = Arc::new(Task);
+        let tended = std::pin::pin!(tend(Upgraded, Arc::clone(seat.link())));
+        let waker = Arc::clone(&task).into();
+        assert!(tended.poll(&mut Context::from_waker(&waker)).is_ready());
+        drop(waker);
+        assert_eq!(Arc::strong_count(&task), 1);
     }
 }

@@ -242,6 +242,11 @@ impl Link {
         self.given_up.load(Ordering::Relaxed)
     }
 
+    /// Nobody is to be woken any more: a waker holds the memory of its whole task, and this place outlives that of an upgraded connection.
+    pub(crate) fn untended(&self) {
+        drop(self.waker.take());
+    }
+
     /// Whether the server is ending.
     pub(crate) fn is_draining(&self) -> bool {
         self.seats.draining.load(Ordering::Relaxed)

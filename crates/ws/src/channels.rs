@@ -18,7 +18,8 @@ use crate::subscribe::Form;
 /// All of one connection.
 #[derive(Default)]
 pub(crate) struct Channels {
-    by_name: HashMap<Arc<str>, Joined>,
+    /// Boxed: a map has places for four, and most connections have one channel.
+    by_name: HashMap<Arc<str>, Box<Joined>>,
     told: SelectAll<Abortable<BoxStream<'static, Said>>>,
 }
 
@@ -56,7 +57,7 @@ impl Channels {
     }
 
     pub(crate) fn get_mut(&mut self, channel: &str) -> Option<&mut Joined> {
-        self.by_name.get_mut(channel)
+        self.by_name.get_mut(channel).map(Box::as_mut)
     }
 
     /// Adds a channel, or puts another subscription in the place of its present one.
@@ -69,13 +70,14 @@ impl Channels {
         let cursor = subscription.cursor().clone();
         let (abort, registration) = AbortHandle::new_pair();
         self.told.push(Abortable::new(told(channel.clone(), subscription), registration));
-        if let Some(before) = self.by_name.insert(channel.clone(), Joined { named, join, form, cursor, abort }) {
+        let joined = Box::new(Joined { named, join, form, cursor, abort });
+        if let Some(before) = self.by_name.insert(channel.clone(), joined) {
             before.abort.abort();
         }
     }
 
     /// Ends a channel; nothing more of it is told.
-    pub(crate) fn remove(&mut self, channel: &str) -> Option<Joined> {
+    pub(crate) fn remove(&mut self, channel: &str) -> Option<Box<Joined>> {
         let joined = self.by_name.remove(channel)?;
         joined.abort.abort();
         Some(joined)
@@ -92,7 +94,7 @@ impl Channels {
     }
 }
 
-/// A subscription as a stream that ends after its end.
+/// A subscription as a stream that ends after its end. It is boxed, since the stream has room for several of what it goes on with.
 fn told(channel: Arc<str>, subscription: ChannelSubscription) -> BoxStream<'static, Said> {
     let stream = futures_util::stream::unfold(Some(Box::new(subscription)), move |subscription| {
         let channel = channel.clone();

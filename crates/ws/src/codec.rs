@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use prost::Message as _;
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use fourfold_op::Error;
 
 use crate::json;
 use crate::message::{Answer, Command, ErrorReply, Push, Pushed, Reply};
+use crate::socket::{Draft, Kind};
 
 /// In which form a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,20 +80,20 @@ impl<'a> Commands<'a> {
 /// Replies that go out together.
 pub(crate) struct Out {
     codec: Codec,
-    bytes: Vec<u8>,
+    draft: Draft,
 }
 
 impl Out {
     pub(crate) fn new(codec: Codec) -> Out {
-        Out { codec, bytes: Vec::new() }
+        Out { codec, draft: Draft::default() }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+        self.draft.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.draft.is_empty()
     }
 
     /// Appends the answer to a command.
@@ -114,18 +114,16 @@ impl Out {
 
     /// Appends a reply as it is written already; `more` like it follow.
     pub(crate) fn append(&mut self, written: &[u8], more: usize) {
-        if self.bytes.capacity() - self.bytes.len() <= written.len() {
-            self.bytes.reserve((written.len() + 1) * (more + 1));
+        let end = self.separated();
+        if end.capacity() - end.len() < written.len() {
+            end.reserve(written.len() + more * (written.len() + 1));
         }
-        if self.codec == Codec::Json && !self.bytes.is_empty() {
-            self.bytes.push(b'\n');
-        }
-        self.bytes.extend_from_slice(written);
+        end.extend_from_slice(written);
     }
 
     /// What was appended, for [`Out::append`].
     pub(crate) fn into_bytes(self) -> Bytes {
-        self.bytes.into()
+        Bytes::copy_from_slice(self.draft.payload())
     }
 
     /// Appends our ping.
@@ -135,22 +133,30 @@ impl Out {
 
     fn reply(&mut self, reply: &Reply) {
         match self.codec {
-            Codec::Json => {
-                if !self.bytes.is_empty() {
-                    self.bytes.push(b'\n');
-                }
-                json::write_reply(&mut self.bytes, reply);
-            }
-            Codec::Protobuf => self.bytes.extend_from_slice(&reply.encode_length_delimited_to_vec()),
+            Codec::Json => json::write_reply(self.separated(), reply),
+            Codec::Protobuf => self.draft.end().extend_from_slice(&reply.encode_length_delimited_to_vec()),
         }
     }
 
+    /// Where the next reply is to be appended.
+    fn separated(&mut self) -> &mut Vec<u8> {
+        let follows = !self.is_empty();
+        let end = self.draft.end();
+        if self.codec == Codec::Json && follows {
+            end.push(b'\n');
+        }
+        end
+    }
+
     /// What was appended, as one message; it is empty after. An error is our own: text that is not UTF-8.
-    pub(crate) fn take(&mut self) -> Result<Message, std::str::Utf8Error> {
-        let bytes = Bytes::from(std::mem::take(&mut self.bytes));
+    pub(crate) fn take(&mut self) -> Result<(Kind, Draft), std::str::Utf8Error> {
+        let draft = std::mem::take(&mut self.draft);
         match self.codec {
-            Codec::Json => Utf8Bytes::try_from(bytes).map(Message::Text),
-            Codec::Protobuf => Ok(Message::Binary(bytes)),
+            Codec::Json => {
+                std::str::from_utf8(draft.payload())?;
+                Ok((Kind::Text, draft))
+            }
+            Codec::Protobuf => Ok((Kind::Binary, draft)),
         }
     }
 }

@@ -5,13 +5,12 @@ use std::time::Duration;
 use fourfold_op::{Error, ErrorCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
-use tokio_tungstenite::tungstenite::Message;
 
 use crate::channels::Channels;
 use crate::codec::{Codec, Malformed, Out};
 use crate::message::{Answer, Command, ConnectRequest, Kind, Nothing, RpcRequest, RpcResult};
 use crate::peer::{Peer, Refused};
-use crate::socket::{End, Ended, INTERNAL, Socket};
+use crate::socket::{End, Ended, INTERNAL, Message, Socket};
 use crate::watches::Watches;
 
 /// Between our pings.
@@ -33,8 +32,8 @@ pub(crate) const BAD_REQUEST: End = End(3501, "bad request");
 const STALE: End = End(3502, "stale");
 
 /// Runs a connection to its end.
-pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(stream: S, codec: Codec, peer: Peer) {
-    let socket = Socket::open(stream, peer.engine.limits()).await;
+pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(stream: S, codec: Codec, peer: Box<Peer>) {
+    let socket = Socket::open(stream, peer.engine.limits());
     let opened = Instant::now();
     let (watches, channels) = (Watches::default(), Channels::default());
     let mut connection =
@@ -50,7 +49,7 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(stream: S, codec: Cod
 pub(crate) struct Connection<S> {
     socket: Socket<S>,
     pub(crate) codec: Codec,
-    pub(crate) peer: Peer,
+    pub(crate) peer: Box<Peer>,
     pub(crate) watches: Watches,
     /// Those that the model declares.
     pub(crate) channels: Channels,
@@ -70,7 +69,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         loop {
             tokio::select! {
                 message = self.socket.next() => {
-                    self.message(message?).await?;
+                    // Boxed: between messages there is no room held for all that one may ask.
+                    Box::pin(self.message(message?)).await?;
                     wake.as_mut().reset(self.wake());
                 }
                 Some(told) = self.watches.next() => self.push(told).await?,
@@ -243,7 +243,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if out.is_empty() {
             return Ok(());
         }
-        let message = out.take().map_err(|_| Some(INTERNAL))?;
-        self.socket.send(message).await
+        let (kind, message) = out.take().map_err(|_| Some(INTERNAL))?;
+        self.socket.send(kind, message).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What each connection holds for as long as it lasts, asked or not, in bytes.
+    fn held<A, B, C, F>(_: impl Fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_connection_holds_no_room_for_what_is_not_asked() {
+        let bytes = held(run::<tokio::io::DuplexStream>);
+        assert!(bytes <= 2_048, "{bytes} bytes");
     }
 }

@@ -5,7 +5,7 @@ use http::{Request, Response};
 use hyper_util::rt::TokioIo;
 
 use crate::handshake::{Body, accept};
-use crate::socket::{Ended, Socket};
+use crate::socket::{Draft, Ended, Kind, Message, Socket};
 
 /// Answers a request for a WebSocket that sends each message back, under the limits of every other one; it then runs on a task of its own.
 ///
@@ -18,7 +18,7 @@ pub fn echo(context: &Context, limits: Limits, mut request: Request<Body>) -> Re
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         if let Ok(upgraded) = upgrade.await {
-            let mut socket = Socket::open(TokioIo::new(upgraded), &limits).await;
+            let mut socket = Socket::open(TokioIo::new(upgraded), &limits);
             let ended = converse(&mut socket).await;
             socket.close(ended).await;
         }
@@ -28,11 +28,12 @@ pub fn echo(context: &Context, limits: Limits, mut request: Request<Body>) -> Re
 
 async fn converse<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(socket: &mut Socket<S>) -> Ended {
     loop {
-        let message = match socket.next().await {
-            Ok(message) => message,
+        let (kind, message) = match socket.next().await {
+            Ok(Message::Text(text)) => (Kind::Text, Draft::from(text.as_bytes())),
+            Ok(Message::Binary(bytes)) => (Kind::Binary, Draft::from(&*bytes)),
             Err(ended) => return ended,
         };
-        if let Err(ended) = socket.send(message).await {
+        if let Err(ended) = socket.send(kind, message).await {
             return ended;
         }
     }

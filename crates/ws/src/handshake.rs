@@ -45,7 +45,7 @@ impl WebSocket {
         };
         let bearer = bearer(request.headers());
         let upgrade = hyper::upgrade::on(&mut request);
-        let peer = Peer::new((self.engine.clone(), self.authenticate.clone(), self.fixture), context, bearer);
+        let peer = Box::new(Peer::new((self.engine.clone(), self.authenticate.clone(), self.fixture), context, bearer));
         tokio::spawn(async move {
             if let Ok(upgraded) = upgrade.await {
                 connection::run(hyper_util::rt::TokioIo::new(upgraded), codec, peer).await;

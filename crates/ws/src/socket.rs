@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use fourfold_op::Limits;
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use fourfold_socket as raw;
+use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
+
+pub(crate) use raw::{Draft, Kind};
 
 /// For a write to a client that does not read.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
@@ -29,58 +28,59 @@ pub(crate) const INTERNAL: End = End(1011, "internal error");
 /// `None`: the other side has gone, or closes.
 pub(crate) type Ended = Option<End>;
 
-pub(crate) struct Socket<S>(WebSocketStream<S>);
+/// What a client says.
+pub(crate) enum Message {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+pub(crate) struct Socket<S>(raw::Socket<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// The server's side of a stream that was upgraded.
-    pub(crate) async fn open(stream: S, limits: &Limits) -> Socket<S> {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(8 << 10)
-            .write_buffer_size(0)
-            .max_write_buffer_size(limits.websocket_out_bytes_max + limits.page_bytes_max * 2)
-            .max_message_size(Some(limits.websocket_message_bytes_max))
-            .max_frame_size(Some(limits.websocket_message_bytes_max));
-        Socket(WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await)
+    pub(crate) fn open(stream: S, limits: &Limits) -> Socket<S> {
+        Socket(raw::Socket::new(
+            stream,
+            raw::Limits {
+                message_bytes_max: limits.websocket_message_bytes_max,
+                out_bytes_max: limits.websocket_out_bytes_max + limits.page_bytes_max * 2,
+            },
+        ))
     }
 
     /// The next text or binary message. It can be cancelled at any time.
     pub(crate) async fn next(&mut self) -> Result<Message, Ended> {
         loop {
             match self.0.next().await {
-                Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => return Ok(message),
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                Some(Err(SocketError::Capacity(_))) => return Err(Some(TOO_LARGE)),
-                Some(Err(SocketError::Utf8(_))) => return Err(Some(NOT_UTF8)),
-                Some(Err(SocketError::Protocol(_))) => return Err(Some(PROTOCOL_ERROR)),
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(None),
+                Ok(raw::Message::Text(text)) => return Ok(Message::Text(text)),
+                Ok(raw::Message::Binary(bytes)) => return Ok(Message::Binary(bytes)),
+                Ok(raw::Message::Ping | raw::Message::Pong) => {}
+                Err(ended) => return Err(end(ended)),
             }
         }
     }
 
     /// Sends, and waits until it is written: nothing queues here. A client that does not read is slow.
-    pub(crate) async fn send(&mut self, message: Message) -> Result<(), Ended> {
-        let mut sending = self.0.send(message);
-        let sent = match (&mut sending).now_or_never() {
-            Some(sent) => Ok(sent),
-            None => timeout(WRITE_WITHIN, sending).await,
-        };
-        match sent {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(SocketError::Utf8(_))) => Err(Some(INTERNAL)),
-            Ok(Err(_)) => Err(None),
-            Err(_) => Err(Some(SLOW)),
+    pub(crate) async fn send(&mut self, kind: Kind, message: Draft) -> Result<(), Ended> {
+        self.0.feed(kind, message).map_err(end)?;
+        let mut flushing = std::pin::pin!(self.0.flush());
+        match flushing.as_mut().now_or_never() {
+            Some(sent) => sent.map_err(end),
+            None => timeout(WRITE_WITHIN, flushing).await.map_err(|_| Some(SLOW))?.map_err(end),
         }
     }
 
     /// Closes: says why, or answers the other side's close, and waits a moment for it to leave.
-    pub(crate) async fn close(mut self, ended: Ended) {
-        let closing = async {
-            if let Some(End(code, reason)) = ended {
-                let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
-                let _gone = self.0.close(Some(frame)).await;
-            }
-            while let Some(Ok(_)) = self.0.next().await {}
-        };
-        let _late = timeout(CLOSE_WITHIN, closing).await;
+    pub(crate) async fn close(self, ended: Ended) {
+        self.0.close(ended.map(|End(code, reason)| (code, reason)), CLOSE_WITHIN).await;
+    }
+}
+
+fn end(ended: raw::Ended) -> Ended {
+    match ended {
+        raw::Ended::Protocol => Some(PROTOCOL_ERROR),
+        raw::Ended::NotUtf8 => Some(NOT_UTF8),
+        raw::Ended::TooLarge => Some(TOO_LARGE),
+        raw::Ended::Closed | raw::Ended::Gone => None,
     }
 }

@@ -17,7 +17,8 @@ use crate::subscribe::Asked;
 /// All of one connection.
 #[derive(Default)]
 pub(crate) struct Watches {
-    by_channel: HashMap<Arc<str>, Watching>,
+    /// Boxed: a map has places for four, and most connections watch one channel.
+    by_channel: HashMap<Arc<str>, Box<Watching>>,
     told: SelectAll<Abortable<BoxStream<'static, Told>>>,
     pub(crate) resets: Resets,
 }
@@ -55,11 +56,11 @@ impl Watches {
     }
 
     pub(crate) fn get(&self, channel: &str) -> Option<&Watching> {
-        self.by_channel.get(channel)
+        self.by_channel.get(channel).map(Box::as_ref)
     }
 
     pub(crate) fn watching(&mut self, channel: &str) -> Option<&mut Watching> {
-        self.by_channel.get_mut(channel)
+        self.by_channel.get_mut(channel).map(Box::as_mut)
     }
 
     /// Adds a channel whose watch has begun.
@@ -68,7 +69,7 @@ impl Watches {
         let (rights, cursor) = (subscription.rights(), subscription.cursor().clone());
         let abort = self.push(&channel, subscription);
         self.resets.0.retain(|(of, _)| *of != channel);
-        self.by_channel.insert(channel, Watching { asked, rights, cursor, abort });
+        self.by_channel.insert(channel, Box::new(Watching { asked, rights, cursor, abort }));
     }
 
     /// Puts another watch in the place of a channel's present one.
@@ -82,7 +83,7 @@ impl Watches {
     }
 
     /// Ends a channel; nothing more of it is told.
-    pub(crate) fn remove(&mut self, channel: &str) -> Option<Watching> {
+    pub(crate) fn remove(&mut self, channel: &str) -> Option<Box<Watching>> {
         let watching = self.by_channel.remove(channel)?;
         watching.abort.abort();
         Some(watching)
@@ -128,9 +129,9 @@ impl Resets {
     }
 }
 
-/// A watch as a stream that ends after its end.
+/// A watch as a stream that ends after its end. It is boxed, since the stream has room for several of what it goes on with.
 fn told(channel: Arc<str>, subscription: Subscription) -> BoxStream<'static, Told> {
-    let stream = futures_util::stream::unfold(Some(subscription), move |subscription| {
+    let stream = futures_util::stream::unfold(Some(Box::new(subscription)), move |subscription| {
         let channel = channel.clone();
         async move {
             let mut subscription = subscription?;

@@ -1,5 +1,5 @@
 //! Which crate may import which: `model ← op ← plan ← store ← store-*`; `engine → store`; the faces and `connect` →
-//! `engine`, `op`, `model`; `server` → all. Tests may import anything (dev-dependencies are not looked at).
+//! `engine`, `op`, `model`, those that speak WebSocket also `socket`; `server` → all. Tests may import anything (dev-dependencies are not looked at).
 
 use super::Fault;
 use crate::workspace::{Package, Workspace};
@@ -15,9 +15,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("store-mongo", STORE),
     ("engine", &["model", "op", "plan", "store"]),
     ("rest", FACE),
-    ("graphql", FACE),
+    ("socket", &[]),
+    ("graphql", SOCKET_FACE),
     ("grpc", FACE),
-    ("ws", FACE),
+    ("ws", SOCKET_FACE),
     ("connect", FACE),
     ("connect-kafka", CONNECTOR),
     ("connect-aws", CONNECTOR),
@@ -31,6 +32,7 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 const STORE: &[&str] = &["model", "op", "plan", "store"];
 const FACE: &[&str] = &["model", "op", "engine"];
+const SOCKET_FACE: &[&str] = &["model", "op", "engine", "socket"];
 const CONNECTOR: &[&str] = &["model", "op", "engine", "connect"];
 const PRODUCT: &[&str] = &[
     "model",
@@ -41,6 +43,7 @@ const PRODUCT: &[&str] = &[
     "store-postgres",
     "store-mongo",
     "engine",
+    "socket",
     "rest",
     "graphql",
     "grpc",
@@ -58,6 +61,7 @@ const PRODUCT_AND_SERVER: &[&str] = &[
     "store-postgres",
     "store-mongo",
     "engine",
+    "socket",
     "rest",
     "graphql",
     "grpc",

@@ -74,7 +74,7 @@ pub(super) struct Guard {
     context: Context,
     topic: Topic,
     /// Tells when the rule no longer holds; none where no row decides it.
-    watch: Option<Subscription>,
+    watch: Option<Box<Subscription>>,
     expires: Option<Instant>,
     /// Of the credential's end, where no watch knows of it.
     timer: Option<Pin<Box<Sleep>>>,
@@ -118,7 +118,7 @@ impl Guard {
             None => None,
             Some(prepared) => {
                 let plan = prepared.bind(&self.context, std::slice::from_ref(&self.topic.parameter))?;
-                Some(self.feed.follow(plan, &self.context.deadline, self.expires).await?.0)
+                Some(Box::new(self.feed.follow(plan, &self.context.deadline, self.expires).await?.0))
             }
         };
         let holds = holds(&*self.store, &self.rules.join, &self.context, &self.topic).await?;
@@ -140,7 +140,8 @@ impl Guard {
                 Err(End::CredentialEnded(_)) => return Lost::Expired,
                 Err(End::Bye(_)) => return Lost::Bye,
                 // What decides the rule has changed, or was not followed to its end: it is judged anew.
-                Err(End::Reset(_) | End::Slow(_) | End::Expired) => match self.renew().await {
+                // Boxed, as it is rare and large: whoever waits holds the room of all that it may do.
+                Err(End::Reset(_) | End::Slow(_) | End::Expired) => match Box::pin(self.renew()).await {
                     Ok(true) => {}
                     Ok(false) => return Lost::Revoked,
                     Err(_) => return Lost::Reset,

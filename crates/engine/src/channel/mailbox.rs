@@ -99,6 +99,7 @@ impl Mailbox {
         }
         let told = inner.told.pop_front()?;
         inner.bytes -= bytes_of(&told);
+        inner.release();
         Some(Ok(told))
     }
 
@@ -109,6 +110,7 @@ impl Mailbox {
         let taken = together.len();
         together.extend(inner.told.drain(..more));
         inner.bytes -= together.iter().skip(taken).map(bytes_of).sum::<usize>();
+        inner.release();
     }
 
     /// Takes one of the signals that it may say now; else in how many milliseconds it may.
@@ -131,6 +133,13 @@ impl Inner {
         self.ended.get_or_insert(ended);
         self.told = VecDeque::new();
         self.bytes = 0;
+    }
+
+    /// What was once full is not held by those who hear nothing.
+    fn release(&mut self) {
+        if self.told.is_empty() {
+            self.told = VecDeque::new();
+        }
     }
 }
 

@@ -65,7 +65,8 @@ impl Stream {
                 return Ok(row);
             }
             match self.watch.next().await {
-                Err(End::Reset(cursor)) => self.renew(cursor).await?,
+                // Boxed, as it is rare and large: whoever waits holds the room of all that it may do.
+                Err(End::Reset(cursor)) => Box::pin(self.renew(cursor)).await?,
                 told => return told,
             }
         }

@@ -43,7 +43,7 @@ pub enum ChannelEnd {
 pub struct ChannelSubscription {
     guard: Guard,
     seat: Seat,
-    stream: Option<Stream>,
+    stream: Option<Box<Stream>>,
     backlog: VecDeque<Arc<Publication>>,
     recovered: Option<bool>,
     /// Where it is, in a channel without a stream.
@@ -65,12 +65,12 @@ impl ChannelSubscription {
     pub(super) fn new(guard: Guard, mut seat: Seat, stream: Option<Stream>, recovered: Option<bool>) -> ChannelSubscription {
         let missed = seat.entered.missed.take().unwrap_or_default();
         let cursor = seat.entered.cursor.clone();
-        ChannelSubscription { guard, seat, stream, backlog: missed.into(), recovered, cursor, ended: None }
+        ChannelSubscription { guard, seat, stream: stream.map(Box::new), backlog: missed.into(), recovered, cursor, ended: None }
     }
 
     /// From where to go on after what was told so far.
     pub fn cursor(&self) -> &Cursor {
-        self.stream.as_ref().map_or(&self.cursor, Stream::cursor)
+        self.stream.as_ref().map_or(&self.cursor, |stream| stream.cursor())
     }
 
     /// Whether it goes on from where it was asked to; `None` where it was not asked.
@@ -186,7 +186,7 @@ async fn first(backlog: &mut VecDeque<Arc<Publication>>) -> Arc<Publication> {
     }
 }
 
-async fn row(stream: &mut Option<Stream>) -> Result<Delivery, End> {
+async fn row(stream: &mut Option<Box<Stream>>) -> Result<Delivery, End> {
     match stream {
         Some(stream) => stream.next().await,
         None => std::future::pending().await,
@@ -197,5 +197,21 @@ async fn until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a subscriber holds while it waits, in bytes.
+    fn held<'a, F: 'a>(_: impl Fn(&'a mut ChannelSubscription) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_subscriber_that_waits_holds_no_room_for_what_is_rare() {
+        let bytes = (size_of::<ChannelSubscription>(), held(ChannelSubscription::next));
+        assert!(bytes.0 <= 512 && bytes.1 <= 1_792, "{bytes:?} bytes");
     }
 }

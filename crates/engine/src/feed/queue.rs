@@ -85,6 +85,10 @@ impl Queue {
         let mut inner = self.inner.lock();
         let item = inner.items.pop_front()?;
         inner.bytes -= item.bytes();
+        if inner.items.is_empty() {
+            // What was once full is not held by those who hear nothing.
+            inner.items = VecDeque::new();
+        }
         Some(item)
     }
 

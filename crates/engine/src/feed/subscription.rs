@@ -129,7 +129,8 @@ impl Subscription {
                 return Ok(Some(bookmark));
             }
             match self.way {
-                Way::Behind => self.catch_up().await?,
+                // Boxed: a watch that has caught up need not hold the room for it.
+                Way::Behind => Box::pin(self.catch_up()).await?,
                 Way::Along => return Ok(self.seat.queue.take().map(|item| self.tell(item))),
             }
         }

@@ -4,13 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fourfold_op::{Authenticate, Authenticated, Context, Deadline, Error, RequestId};
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use fourfold_socket::{Draft, Ended as SocketEnded, Kind, Limits, Message, Socket};
+use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::frame::Utf8Bytes;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
 use super::message::{self, Received};
 use super::operation::{Operation, Operations, Said, Stage};
@@ -37,14 +34,9 @@ pub(super) async fn run<S>(face: &GraphQl, stream: S, opening: Opening, authenti
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let message_bytes_max = face.engine.limits().websocket_message_bytes_max;
     // What waits to be written is at most one batch: nothing is fed before the last one is flushed.
-    let config = WebSocketConfig::default()
-        .read_buffer_size(8 << 10)
-        .write_buffer_size(WRITE_BYTES)
-        .max_message_size(Some(message_bytes_max))
-        .max_frame_size(Some(message_bytes_max));
-    let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+    let limits = Limits { message_bytes_max: face.engine.limits().websocket_message_bytes_max, out_bytes_max: usize::MAX };
+    let socket = Socket::new(stream, limits);
     let now = Instant::now();
     let until = opening.context.deadline.0.map(|at| at.saturating_duration_since(std::time::Instant::now()));
     let mut connection = Connection {
@@ -64,7 +56,10 @@ where
     };
     let ended = if opening.acceptable { connection.serve().await } else { Err(Some(unacceptable())) };
     let Err(close) = ended else { return };
-    connection.close(close).await;
+    let Connection { socket, operations, .. } = connection;
+    // Nothing is watched while the close is waited for.
+    drop(operations);
+    socket.close(close.as_ref().map(|close| (close.code, close.reason.as_str())), CLOSE_WITHIN).await;
 }
 
 fn unacceptable() -> Close {
@@ -74,7 +69,7 @@ fn unacceptable() -> Close {
 struct Connection<'a, S> {
     face: &'a GraphQl,
     authenticate: &'a dyn Authenticate,
-    socket: WebSocketStream<S>,
+    socket: Socket<S>,
     /// How long an operation may take.
     within: Duration,
     context: Context,
@@ -111,7 +106,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
             }
             let wake = self.wake();
             tokio::select! {
-                message = self.socket.next() => self.message(message).await?,
+                // Boxed: between messages there is no room held for all that one may ask.
+                message = self.socket.next() => Box::pin(self.message(message)).await?,
                 Some((id, said)) = self.operations.next() => self.said(id, said).await?,
                 () = sleep_until(wake) => self.woken().await?,
                 _ = &mut closed, if !self.ending => self.ending = true,
@@ -143,21 +139,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
         if now >= self.next_ping {
             self.next_ping = now + PING;
             self.pong_until = Some(now + PONG_WITHIN);
-            self.write(vec![Message::Ping(Default::default())]).await?;
+            self.socket.feed_ping();
+            self.flush().await?;
         }
         Ok(())
     }
 
-    async fn message(&mut self, message: Option<Result<Message, SocketError>>) -> Result<(), Ended> {
+    async fn message(&mut self, message: Result<Message, SocketEnded>) -> Result<(), Ended> {
         self.pong_until = None;
         match message {
-            Some(Ok(Message::Text(text))) => self.received(message::parse(&text).map_err(Some)?).await,
-            Some(Ok(Message::Binary(_))) => Err(Some(Close::bad("messages are text"))),
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(()),
-            Some(Err(SocketError::Capacity(_))) => Err(Some(Close::new(1009, "Message too big (limit `websocket_message_bytes_max`)"))),
-            Some(Err(SocketError::Utf8(_))) => Err(Some(Close::new(1007, "Not UTF-8"))),
-            Some(Err(SocketError::Protocol(_))) => Err(Some(Close::new(1002, "Protocol error"))),
-            Some(Ok(Message::Close(_)) | Err(_)) | None => Err(None),
+            Ok(Message::Text(text)) => self.received(message::parse(&text).map_err(Some)?).await,
+            Ok(Message::Binary(_)) => Err(Some(Close::bad("messages are text"))),
+            Ok(Message::Ping | Message::Pong) => Ok(()),
+            Err(SocketEnded::TooLarge) => Err(Some(Close::new(1009, "Message too big (limit `websocket_message_bytes_max`)"))),
+            Err(SocketEnded::NotUtf8) => Err(Some(Close::new(1007, "Not UTF-8"))),
+            Err(SocketEnded::Protocol) => Err(Some(Close::new(1002, "Protocol error"))),
+            Err(SocketEnded::Closed | SocketEnded::Gone) => Err(None),
         }
     }
 
@@ -220,7 +217,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
 
     /// Writes what an operation says, and with it what others say at once.
     async fn said(&mut self, id: Arc<str>, said: Said) -> Result<(), Ended> {
-        let (mut messages, mut bytes) = (Vec::new(), 0);
+        let mut bytes = 0;
         let mut next = Some((id, said));
         while let Some((id, said)) = next {
             let json = match said {
@@ -228,7 +225,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
                 Said::Error(errors) => message::error(&id, &errors),
                 Said::Complete => message::complete(&id),
                 Said::Close(close) => {
-                    self.write(messages).await?;
+                    self.flush().await?;
                     return Err(Some(close));
                 }
                 Said::Bye => {
@@ -238,47 +235,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S> {
             };
             bytes += json.len();
             if !json.is_empty() {
-                messages.push(text(json)?);
+                self.feed(&json)?;
             }
             next = if bytes < WRITE_BYTES { self.operations.next().now_or_never().flatten() } else { None };
         }
-        self.write(messages).await
+        self.flush().await
     }
 
     async fn say(&mut self, json: Vec<u8>) -> Result<(), Ended> {
-        self.write(vec![text(json)?]).await
+        self.feed(&json)?;
+        self.flush().await
+    }
+
+    fn feed(&mut self, json: &[u8]) -> Result<(), Ended> {
+        std::str::from_utf8(json).map_err(|_| Some(Close::new(1011, "Internal error")))?;
+        self.socket.feed(Kind::Text, Draft::from(json)).map_err(|_| None)
     }
 
     /// Waits until all of it is written: nothing queues here. A client that does not read is slow.
-    async fn write(&mut self, messages: Vec<Message>) -> Result<(), Ended> {
-        let writing = async {
-            for message in messages {
-                self.socket.feed(message).await?;
-            }
-            self.socket.flush().await
-        };
-        match timeout(WRITE_WITHIN, writing).await {
+    async fn flush(&mut self) -> Result<(), Ended> {
+        match timeout(WRITE_WITHIN, self.socket.flush()).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(None),
             Err(_) => Err(Some(Close::slow())),
         }
     }
-
-    /// Says why, where it is ours to say, and waits a little for the other side's half.
-    async fn close(&mut self, close: Ended) {
-        let closing = async {
-            if let Some(Close { code, reason }) = close {
-                let _gone = self.socket.close(Some(CloseFrame { code: code.into(), reason: reason.into() })).await;
-            }
-            while let Some(Ok(_)) = self.socket.next().await {}
-        };
-        let _late = timeout(CLOSE_WITHIN, closing).await;
-    }
-}
-
-fn text(json: Vec<u8>) -> Result<Message, Ended> {
-    let text = Utf8Bytes::try_from(json).map_err(|_| Some(Close::new(1011, "Internal error")))?;
-    Ok(Message::Text(text))
 }
 
 /// How long until a moment: microseconds since 1970, UTC.
