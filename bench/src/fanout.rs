@@ -1,39 +1,29 @@
 //! One publisher, many subscribers of one channel: ours over the WebSocket beside a bare fan-out, in one run.
 
-mod crowd;
-mod publisher;
-
 use std::time::Duration;
 
-use crate::server::{self, Place, Server};
-use crate::{Failure, number, required};
-use crowd::Crowd;
-use publisher::Pace;
+use tokio::net::TcpStream;
 
-const MODEL: &str = r#"package fan.v1
+use crate::events::crowd::Crowd;
+use crate::events::publisher::{Kind, Publisher};
+use crate::events::{self, BOARD, socket};
+use crate::server::{Place, Server};
+use crate::{Failure, number};
 
-caller { id String? @claim("sub") }
-
-entity Note {
-  id   Int    @key
-  text String
-  @@allow(read, create, caller.id != null)
-}
-
-channel board(name: String) {
-  @join(name == "public")
-  @publish(caller.id != null)
-}
-"#;
 /// Deliveries under way for each subscriber, when it goes as fast as it can, if nothing else is said.
 const WINDOW: u64 = 32;
 const MESSAGES_A_SECOND: u64 = 300;
+/// Of so many subscribers one times its deliveries.
+const TIMED_EVERY: usize = 20;
+const TEXT: &str = "what is said to all who are here";
 
-/// Whose sockets these are.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Ours,
-    Bare,
+/// How fast.
+#[derive(Clone, Copy)]
+enum Pace {
+    /// As fast as so many deliveries under way let it.
+    Window(u64),
+    /// So many messages a second.
+    EverySecond(u64),
 }
 
 impl Kind {
@@ -55,19 +45,11 @@ struct Seen {
 
 /// Runs it and prints and saves a table.
 pub fn run(arguments: &[&str]) -> Result<(), Failure> {
-    let place = Place {
-        binary: required(arguments, "--binary")?.into(),
-        model: required(arguments, "--out")?.into(),
-        out: required(arguments, "--out")?.into(),
-    };
     let subscribers = usize::try_from(number(arguments, "--subscribers", 1_000)?)?;
     let time = Duration::from_secs(number(arguments, "--seconds", 4)?);
     let rounds = number(arguments, "--rounds", 3)?;
     let window = number(arguments, "--window", WINDOW)? * subscribers as u64;
-    let _ = std::fs::remove_dir_all(&place.out);
-    std::fs::create_dir_all(&place.out)?;
-    std::fs::write(place.model.join("fan.fourfold"), MODEL)?;
-    server::pin_self();
+    let place = events::place(arguments)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut text = format!(
         "{subscribers} subscribers of one channel\n\n| pace | server | deliveries/s a core | deliveries/s | p99 ms | KiB an idle subscriber | ours ÷ by hand |\n|---|---|--:|--:|--:|--:|--:|\n"
@@ -93,11 +75,7 @@ pub fn run(arguments: &[&str]) -> Result<(), Failure> {
             );
         }
     }
-    println!("{text}");
-    let file = place.out.join("fanout.md");
-    std::fs::write(&file, text)?;
-    println!("saved to {}", file.display());
-    Ok(())
+    events::save(&place, &text)
 }
 
 /// A server, its subscribers, and one publisher for a time; every delivery must have come at the end.
@@ -107,10 +85,10 @@ async fn measure(place: &Place, kind: Kind, subscribers: usize, pace: Pace, time
         Kind::Bare => Server::bare_fanout(place)?,
     };
     let empty = server.resident_mib()?;
-    let crowd = Crowd::gather(&server, kind, subscribers).await?;
+    let crowd = gather(&server, kind, subscribers).await?;
     let idle_kib = (server.resident_mib()? - empty) * 1024.0 / subscribers as f64;
     let (cpu, start) = (server.cpu_micros()?, std::time::Instant::now());
-    publisher::publish(&server, kind, &crowd, pace, time).await?;
+    publish(Publisher::connect(&server, kind, TEXT).await?, &crowd, pace, time).await?;
     let deliveries = crowd.received() as f64;
     let seconds = start.elapsed().as_secs_f64();
     Ok(Seen {
@@ -119,6 +97,39 @@ async fn measure(place: &Place, kind: Kind, subscribers: usize, pace: Pace, time
         p99_ms: crowd.p99_ms(),
         idle_kib,
     })
+}
+
+async fn gather(server: &Server, kind: Kind, subscribers: usize) -> Result<Crowd, Failure> {
+    let mut crowd = Crowd::default();
+    for number in 0..subscribers {
+        let stream = TcpStream::connect(&server.authority).await?;
+        let socket = match kind {
+            Kind::Ours => socket::subscribe(server, stream, &[BOARD.to_owned()]).await?,
+            Kind::Bare => {
+                let mut socket = socket::open(server, stream).await?;
+                socket::ask(&mut socket, &["subscribe".to_owned()]).await?;
+                socket
+            }
+        };
+        crowd.add_socket(number % TIMED_EVERY == 0, socket.into_inner());
+    }
+    Ok(crowd)
+}
+
+async fn publish(mut publisher: Publisher, crowd: &Crowd, pace: Pace, time: Duration) -> Result<(), Failure> {
+    let start = tokio::time::Instant::now();
+    while start.elapsed() < time {
+        let published = publisher.published();
+        match pace {
+            Pace::Window(deliveries) => crowd.wait_for(((published + 1) * crowd.subscribers).saturating_sub(deliveries)).await?,
+            Pace::EverySecond(messages) => {
+                tokio::time::sleep_until(start + Duration::from_secs(1) * published as u32 / messages as u32).await
+            }
+        }
+        publisher.publish(crowd.now_ns()).await?;
+    }
+    crowd.wait_for(publisher.published() * crowd.subscribers).await?;
+    publisher.leave().await
 }
 
 fn median(mut seen: Vec<Seen>) -> Seen {

@@ -1,14 +1,19 @@
 //! Fourfold against bare servers that do the same work by hand, in one run on one machine.
 //!
 //! `run` starts the release binary and the baselines, drives each with the same load generator, and prints and saves a
-//! table. `baseline` is one of the bare servers; `run` starts them itself. Server and generator get a core each where
-//! `taskset` is there, because the steady figure is the server's CPU time a request, not its requests a second.
+//! table. `fanout`, `stalled`, `lag` and `filters` do so for events. `baseline` is one of the bare servers; the others start them
+//! themselves. Server and generator get a core each where `taskset` is there, because the steady figure is the server's CPU
+//! time a request, not its requests a second.
 
 mod baseline;
+mod events;
 mod fanout;
+mod filters;
+mod lag;
 mod load;
 mod measure;
 mod server;
+mod stalled;
 
 use std::process::ExitCode;
 
@@ -21,6 +26,9 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 const USAGE: &str = "\
 fourfold-bench run --binary PATH --model DIR --out DIR [--seconds N] [--rounds N] [--rows N] [--only TEXT]
 fourfold-bench fanout --binary PATH --out DIR [--subscribers N] [--window N] [--seconds N] [--rounds N]
+fourfold-bench stalled --binary PATH --out DIR [--stalled N] [--healthy N] [--seconds N] [--rounds N]
+fourfold-bench lag --binary PATH --out DIR [--subscribers N] [--seconds N]
+fourfold-bench filters --binary PATH --out DIR [--filters N] [--seconds N] [--rounds N]
 fourfold-bench baseline bytes|fanout|sql|tonic --source CHINOOK.sqlite --data DIR
 ";
 
@@ -30,6 +38,9 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["run", rest @ ..] => measure::run(rest),
         ["fanout", rest @ ..] => fanout::run(rest),
+        ["stalled", rest @ ..] => stalled::run(rest),
+        ["lag", rest @ ..] => lag::run(rest),
+        ["filters", rest @ ..] => filters::run(rest),
         ["baseline", kind, rest @ ..] => baseline::run(kind, rest),
         _ => Err(USAGE.into()),
     };

@@ -113,6 +113,18 @@ impl Server {
         Ok(ticks * 10_000.0)
     }
 
+    /// Files and connections that it has open.
+    pub fn open_files(&self) -> Result<usize, Failure> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count())
+    }
+
+    /// Connections that it has open, and its listeners. With many it takes milliseconds to tell them from files.
+    pub fn open_sockets(&self) -> Result<usize, Failure> {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.flatten();
+        let targets = open.filter_map(|file| std::fs::read_link(file.path()).ok());
+        Ok(targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count())
+    }
+
     /// Resident memory, in MiB.
     pub fn resident_mib(&self) -> Result<f64, Failure> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;

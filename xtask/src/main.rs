@@ -25,7 +25,7 @@ cargo xtask COMMAND
   test [STEP…]           the gate, or only the named steps of it: fmt clippy doc tidy deny release tests outside
   tidy                   crate edges, purity, file lengths, words, links, forged plans
   outside [SUITE…]       other people's clients and linters against the release binary (or FOURFOLD_BIN)
-  bench [ARGUMENT…]      the benchmarks, saved to target/bench
+  bench [ARGUMENT…]      the benchmarks, of requests and of events, saved to target/bench
   ledger                 what 200 subscribers are told over every API and across cuts, against the log
   fuzz [--seconds N] [TARGET…]   each fuzz target for N seconds (60)
 

@@ -7,17 +7,19 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
 use crate::Failure;
 
+const BUFFER_BYTES_MAX: usize = 128 << 10;
+
 /// A whole answer.
 pub type Answer = Response<Full<Bytes>>;
 
-/// Serves each connection on a task of its own, HTTP/1.1 and HTTP/2.
+/// Serves each connection on a task of its own, HTTP/1.1 with what the product gives the library: its buffer, and no timer for each head.
 pub async fn serve<H, F>(listener: TcpListener, handle: H) -> Result<(), Failure>
 where
     H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
@@ -32,9 +34,7 @@ where
                 let answer = handle(request);
                 async move { Ok::<_, Infallible>(answer.await) }
             });
-            let mut builder = auto::Builder::new(TokioExecutor::new());
-            builder.http1().timer(TokioTimer::new()).pipeline_flush(true);
-            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+            let _ = http1::Builder::new().max_buf_size(BUFFER_BYTES_MAX).serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }

@@ -32,7 +32,7 @@ impl GraphQl {
     ///
     /// # Errors
     /// What the form of the request does not allow.
-    pub(crate) async fn answer(&self, context: &Context, asked: Asked, expires_at_us: Option<i64>) -> Result<Answer, Refused> {
+    pub(crate) async fn answer(&self, context: &Context, mut asked: Asked, expires_at_us: Option<i64>) -> Result<Answer, Refused> {
         let served = match &self.served {
             Ok(served) => served,
             Err(why) => return Ok(Answer::Refused(vec![Error::internal(why).into()])),
@@ -45,6 +45,15 @@ impl GraphQl {
         if mutates && !asked.may_write {
             return Err(Refused::method("POST", "a mutation is not done over GET; send it by POST"));
         }
+        let keyed = match (asked.idempotency.take(), &context.idempotency) {
+            (None, _) => None,
+            (Some(_), Some(_)) => {
+                let message = "there is more than one idempotency key; send `Idempotency-Key` or `extensions.idempotencyKey`";
+                return Ok(Answer::Refused(vec![Fault::invalid(message)]));
+            }
+            (key, None) => Some(Context { idempotency: key, ..context.clone() }),
+        };
+        let context = keyed.as_ref().unwrap_or(context);
         let answered = self.run(served, context, &document, asked, expires_at_us).await;
         Ok(answered.unwrap_or_else(|fault| Answer::Refused(vec![fault])))
     }

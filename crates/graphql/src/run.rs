@@ -114,7 +114,7 @@ impl Running<'_> {
         let writes =
             || self.compiled.roots.iter().filter_map(|entry| if let Root::Write(write) = &entry.part { Some(write) } else { None });
         if self.context.idempotency.is_some() && writes().count() > 1 {
-            return Err(Fault::invalid("an `Idempotency-Key` is for one mutation; this document has several"));
+            return Err(Fault::invalid("an idempotency key is for one mutation; this document has several"));
         }
         // Every value is read before anything is written.
         let mut values = Vec::new();

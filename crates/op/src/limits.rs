@@ -89,7 +89,7 @@ pub struct Limits {
     pub watch_initial_bytes_max: usize,
     /// Memberships of a caller whose rights a watch follows.
     pub watch_membership_keys_max: u32,
-    /// Milliseconds without a delivery after which a watch that asks for bookmarks gets one, if the log has moved.
+    /// Milliseconds without a delivery after which a watch that asks for bookmarks gets one, if the log has moved; over gRPC also if it has not.
     pub watch_bookmark_ms: u64,
     /// Channels of which something is in memory: a subscriber, a publication, or who is present.
     pub channels_max: usize,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use fourfold_op::Error;
+use fourfold_op::{Error, IdempotencyKey};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::BodyExt as _;
@@ -20,6 +20,8 @@ pub(crate) struct Asked {
     pub operation: Option<String>,
     /// The variables' values.
     pub variables: Map<String, Json>,
+    /// The key under which a mutation is done once, for clients that cannot send a header.
+    pub idempotency: Option<IdempotencyKey>,
     /// Whether a mutation may be done: not over GET.
     pub may_write: bool,
     /// Whether the answer can be a stream: a subscription needs one.
@@ -109,7 +111,12 @@ pub(crate) fn of_members(mut members: Map<String, Json>, may_write: bool) -> Res
         Some(_) => return Err(Refused::bad("`operationName` is not a string")),
     };
     let variables = object(members.remove("variables"), "variables")?;
-    let extensions = object(members.remove("extensions"), "extensions")?;
+    let mut extensions = object(members.remove("extensions"), "extensions")?;
+    let idempotency = match extensions.remove("idempotencyKey") {
+        None | Some(Json::Null) => None,
+        Some(Json::String(key)) => Some(IdempotencyKey(key.into())),
+        Some(_) => return Err(Refused::bad("`extensions.idempotencyKey` is not a string")),
+    };
     let query = match members.remove("query") {
         Some(Json::String(query)) => query,
         // What clients of persisted queries take as: send the text, then.
@@ -117,7 +124,7 @@ pub(crate) fn of_members(mut members: Map<String, Json>, may_write: bool) -> Res
         None | Some(Json::Null) => return Err(Refused::bad("`query` is missing; it holds the document's text")),
         Some(_) => return Err(Refused::bad("`query` is not a string")),
     };
-    Ok(Asked { query, operation, variables, may_write, may_stream: false })
+    Ok(Asked { query, operation, variables, idempotency, may_write, may_stream: false })
 }
 
 fn object(member: Option<Json>, name: &str) -> Result<Map<String, Json>, Refused> {
@@ -180,6 +187,8 @@ mod tests {
     fn bodies_are_read_or_refused_by_name() {
         let asked = of_body(br#"{"query":"{a}","operationName":null,"variables":{"x":1},"extensions":null}"#).unwrap();
         assert_eq!((asked.query.as_str(), asked.operation, asked.variables.len(), asked.may_write), ("{a}", None, 1, true));
+        let asked = of_body(br#"{"query":"{a}","extensions":{"idempotencyKey":"k"}}"#).unwrap();
+        assert_eq!(asked.idempotency, Some(IdempotencyKey("k".into())));
         for (body, said) in [
             ("[]", "a batch (an array) is not served; send one request as an object"),
             ("{}", "`query` is missing; it holds the document's text"),
@@ -187,6 +196,7 @@ mod tests {
             (r#"{"query":"{a}","operationName":7}"#, "`operationName` is not a string"),
             (r#"{"query":"{a}","variables":[]}"#, "`variables` is not an object"),
             (r#"{"query":"{a}","extensions":"x"}"#, "`extensions` is not an object"),
+            (r#"{"query":"{a}","extensions":{"idempotencyKey":7}}"#, "`extensions.idempotencyKey` is not a string"),
             (r#"{"extensions":{"persistedQuery":{"version":1}}}"#, "PersistedQueryNotSupported"),
         ] {
             assert_eq!(of_body(body.as_bytes()).unwrap_err().error.public.message, said, "{body}");

@@ -16,7 +16,7 @@ async fn answer(face: &GraphQl, query: &str, variables: serde_json::Value) -> An
     let context =
         Context { principal: Arc::new(principal), deadline: Deadline::default(), idempotency: None, request: RequestId("r1".into()) };
     let variables = variables.as_object().cloned().unwrap_or_else(Map::new);
-    let asked = Asked { query: query.to_owned(), operation: None, variables, may_write: true, may_stream: true };
+    let asked = Asked { query: query.to_owned(), operation: None, variables, idempotency: None, may_write: true, may_stream: true };
     face.answer(&context, asked, None).await.unwrap()
 }
 

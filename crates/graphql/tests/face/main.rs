@@ -236,6 +236,12 @@ async fn an_idempotency_key_is_for_one_mutation() {
         let answer = shop.ask_as(with_key("k1"), one, json!({})).await;
         assert_eq!(answer.json["data"]["createArtist"]["artist"]["revision"], 1, "{}", answer.text);
     }
+    let of_extension = json!({"query": one, "extensions": {"idempotencyKey": "k1"}}).to_string();
+    let post = || http::Request::post("/graphql").header("content-type", "application/json");
+    let answer = shop.http(context(), post(), of_extension.clone()).await;
+    assert_eq!(answer.json["data"]["createArtist"]["artist"]["revision"], 1, "{}", answer.text);
+    let answer = shop.http(with_key("k1"), post(), of_extension).await;
+    assert_eq!(answer.json["errors"][0]["extensions"]["code"], "INVALID_ARGUMENT", "a key in both places: {}", answer.text);
     let two = "mutation { a: deleteArtist(id: 9) { cursor } b: deleteArtist(id: 9) { cursor } }";
     let answer = shop.ask_as(with_key("k2"), two, json!({})).await;
     assert_eq!((answer.status, &answer.json["errors"][0]["extensions"]["code"]), (400, &json!("INVALID_ARGUMENT")));

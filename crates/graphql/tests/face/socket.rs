@@ -14,7 +14,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use crate::shop::{Shop, context, shop, shop_of};
+use crate::shop::{Shop, context, shop, shop_of, with_key};
 
 const INIT: &str = r#"{"type":"connection_init"}"#;
 const CHANGES: &str = "subscription($a: String) { artistChanges(after: $a) { cursor change key item { name } } }";
@@ -130,6 +130,11 @@ async fn what_is_wrong_closes_with_its_code() {
         (&[INIT, r#"{"id":"1","type":"subscribe"}"#], 4400, "`payload` is missing"),
         (&[INIT, r#"{"id":"1","type":"subscribe","payload":{}}"#], 4400, "`query` is missing"),
         (&[INIT, r#"{"id":"1","type":"subscribe","payload":{"query":"{a}","variables":[]}}"#], 4400, "`variables` is not an object"),
+        (
+            &[INIT, r#"{"id":"1","type":"subscribe","payload":{"query":"{a}","extensions":{"idempotencyKey":7}}}"#],
+            4400,
+            "`extensions.idempotencyKey` is not a string",
+        ),
         (&[INIT, "\u{0}binary"], 4400, "messages are text"),
         (&[SUBSCRIBE], 4401, "Unauthorized"),
         (&[r#"{"type":"connection_init","payload":{"token":"bad"}}"#], 4403, "Forbidden: the token is not a JWT"),
@@ -267,6 +272,36 @@ async fn what_is_not_executed_is_an_error_and_what_is_not_found_a_result() {
     let message = client.hear().await;
     assert_eq!((&message["id"], &message["type"]), (&json!("2"), &json!("error")), "{message}");
     assert_eq!(message["payload"][0]["extensions"]["limit"], "graphql_socket_operations_max", "{message}");
+}
+
+#[tokio::test]
+async fn a_mutation_under_a_key_is_done_once() {
+    const CREATE: &str = "mutation($n: String!) { createArtist(input: {id: 9, name: $n}) { artist { revision name } } }";
+    let shop = Arc::new(shop().await);
+    let mut client = Client::ready(&shop).await;
+    let keyed = |id: &str, name: &str, query: &str| {
+        let payload = json!({"query": query, "variables": {"n": name}, "extensions": {"idempotencyKey": "k1"}});
+        json!({"id": id, "type": "subscribe", "payload": payload}).to_string()
+    };
+    let once = json!({"createArtist": {"artist": {"revision": 1, "name": "Ada"}}});
+    for id in ["1", "2"] {
+        client.say(&keyed(id, "Ada", CREATE)).await;
+        assert_eq!(client.result(id).await, once);
+        assert_eq!(client.hear().await, json!({"id": id, "type": "complete"}));
+    }
+    assert_eq!(shop.ask_as(with_key("k1"), CREATE, json!({"n": "Ada"})).await.json["data"], once, "the same over HTTP");
+    client.say(&keyed("3", "Ann", CREATE)).await;
+    let message = client.hear().await;
+    assert_eq!(message["payload"]["errors"][0]["extensions"]["code"], "IDEMPOTENCY_MISMATCH", "{message}");
+    assert_eq!(client.hear().await["type"], "complete");
+    let two = "mutation($n: String!) { a: createArtist(input: {id: 7, name: $n}) { cursor } b: deleteArtist(id: 9) { cursor } }";
+    client.say(&keyed("4", "Ann", two)).await;
+    let message = client.hear().await;
+    assert_eq!(
+        (&message["type"], &message["payload"][0]["extensions"]["code"]),
+        (&json!("error"), &json!("INVALID_ARGUMENT")),
+        "{message}"
+    );
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ const CHANGES: [(WatchChange, &str); 5] = [
     (WatchChange::Entered, "The row is now among those watched."),
     (WatchChange::Changed, "It was and is, with another revision."),
     (WatchChange::Left, "It no longer is; only its key is told."),
-    (WatchChange::Bookmark, "Nothing: only the cursor is newer."),
+    (WatchChange::Bookmark, "Nothing: only the cursor, which may be newer."),
     (WatchChange::Reset, "What was told no longer holds: list again. It is the last response."),
 ];
 

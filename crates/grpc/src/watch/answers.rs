@@ -1,6 +1,7 @@
 //! What a watch is told, as messages.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use fourfold_engine::{Delivery, EncodingKey, End, Initial, Subscription};
@@ -8,6 +9,7 @@ use fourfold_model::{Base, EntityId, KEY, Value};
 use fourfold_op::wire::bytes::{put_bytes, put_number};
 use fourfold_op::wire::encode_value;
 use fourfold_op::{Cursor, Record, RequestId, WatchChange};
+use tokio::time::timeout;
 
 use crate::error::{Status, too_large};
 use crate::face::Face;
@@ -86,12 +88,20 @@ impl Answers {
                 None => self.form.bookmark(&cursor),
             }),
             Stage::Begins(cursor) => Some(self.form.bookmark(&cursor)),
-            Stage::Changes => Some(match self.subscription.next().await {
-                Ok(delivery) => self.form.delivery(&delivery),
-                Err(end) => self.end(&end),
-            }),
+            Stage::Changes => Some(self.change().await),
             Stage::Ends(status) => Some(Err(status)),
             Stage::Ended => None,
+        }
+    }
+
+    /// The next change. Where nothing is told for a while, the place is told once more: what stands between closes a stream that is
+    /// silent, and over HTTP/1.1 only writing finds that its reader has gone.
+    async fn change(&mut self) -> Result<Bytes, Status> {
+        let silent = Duration::from_millis(self.form.face.engine.limits().watch_bookmark_ms);
+        match timeout(silent, self.subscription.next()).await {
+            Ok(Ok(delivery)) => self.form.delivery(&delivery),
+            Ok(Err(end)) => self.end(&end),
+            Err(_) => self.form.bookmark(self.subscription.cursor()),
         }
     }
 

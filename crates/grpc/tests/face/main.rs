@@ -328,7 +328,7 @@ message WatchArtistsResponse {
     CHANGE_CHANGED = 2;
     // It no longer is; only its key is told.
     CHANGE_LEFT = 3;
-    // Nothing: only the cursor is newer.
+    // Nothing: only the cursor, which may be newer.
     CHANGE_BOOKMARK = 4;
     // What was told no longer holds: list again. It is the last response.
     CHANGE_RESET = 5;

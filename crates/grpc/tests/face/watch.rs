@@ -249,9 +249,13 @@ async fn a_watch_ends_at_its_deadline() {
 #[tokio::test]
 async fn a_quiet_watch_has_bookmarks() {
     let shop = notes_of(Limits { watch_bookmark_ms: 50, ..Limits::default() }).await;
-    let (mut stream, begins) = shop.watch_as("ada", json!({"filter": "title == \"nobody\""})).await;
-    shop.note(1, "Ada").await;
-    assert_ne!(cursor_of_bookmark(&stream.next().await), begins);
+    for kind in PROTOCOLS {
+        let mut stream = shop.begin(named("ada"), WATCH, json!({"filter": "title == \"nobody\""}), kind, How::default()).await;
+        let begins = cursor_of_bookmark(&stream.next().await);
+        assert_eq!(cursor_of_bookmark(&stream.next().await), begins, "a heartbeat: the log has not moved");
+        shop.note(1, kind).await;
+        while cursor_of_bookmark(&stream.next().await) == begins {}
+    }
 }
 
 #[tokio::test]

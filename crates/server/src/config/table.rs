@@ -119,7 +119,7 @@ pub const SETTINGS: &[Setting] = &[
         "15s",
         Kind::Duration,
         "",
-        "how long a watch that asks for bookmarks may be silent while the log moves",
+        "how long a watch that asks for bookmarks may be silent while the log moves, and a watch over gRPC at all",
     ),
     setting("limits.feed_ring_bytes_max", "8388608", Kind::Number, "bytes", "the newest events that are kept in memory for watches"),
 ];
