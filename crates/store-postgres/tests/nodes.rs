@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use fourfold_engine::Engine;
 use fourfold_model::Value;
-use fourfold_op::{Cursor, ErrorCode, Event};
+use fourfold_op::{Cursor, ErrorCode, Event, Start, Watch};
 use fourfold_store::conformance::World;
 use fourfold_store::conformance::fixture::{ITEM, item};
 use fourfold_store::conformance::world::{Ask, admin, create, delete, id, list, update};
@@ -193,7 +194,9 @@ async fn of_two_that_come_at_once_with_one_record_one_is_written() {
             .map(|task: usize| {
                 let world = worlds[task % 2].clone();
                 tokio::spawn(async move {
-                    let made = create(ITEM, Some(id(round + 1)), vec![(item::TITLE, Value::text("x"))]);
+                    // With a key of its own each, only the record is in the way of the others.
+                    let key = (round % 2 == 0).then(|| id(round + 1));
+                    let made = create(ITEM, key, vec![(item::TITLE, Value::text("x"))]);
                     world.commit_with(&admin(), vec![made], false, vec![record(round)]).await
                 })
             })
@@ -245,4 +248,105 @@ async fn no_key_repeats_a_revision_among_nodes() {
     }
     println!("{} events of one key", events.len());
     assert!(events.len() > 20);
+}
+
+/// Watches that begin with the rows as they are, and are broken off and taken up again at every few changes, while both nodes write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_watch_tells_each_version_once_wherever_it_is_taken_up() {
+    let Some((worlds, ..)) = nodes(2).await else { return };
+    for number in 1..=10 {
+        worlds[0].item(number, "0", vec![]).await;
+    }
+    let done = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..4_u16)
+        .map(|writer| {
+            let (world, done) = (worlds[usize::from(writer) % 2].clone(), done.clone());
+            tokio::spawn(async move {
+                let mut count = 0_u16;
+                while !done.load(Ordering::Relaxed) {
+                    world.one(&admin(), retitle(count % 10 + 1, format!("{writer}:{count}"))).await;
+                    count = count.wrapping_add(1);
+                }
+            })
+        })
+        .collect();
+    let engines = [0, 1].map(|node| {
+        let world: &World = &worlds[node];
+        Engine::new(world.store.clone() as Arc<dyn Store>, world.model.clone(), 1, world.limits.clone())
+    });
+    let watch = |start| Watch {
+        entity: ITEM,
+        filter: None,
+        fields: vec![fourfold_model::KEY, fourfold_model::REVISION],
+        start,
+        bookmarks: false,
+        expires_at_us: None,
+    };
+    let (mut with_skip, mut taken_up_with_skip) = (0, 0);
+    for round in 0..40 {
+        let mut begun = engines[round % 2].watch(&admin(), &watch(Start::Initial), &[]).await.unwrap();
+        let initial = begun.take_initial().unwrap();
+        with_skip += u32::from(initial.cursor.skip.is_some());
+        let row = |record: &fourfold_op::Record| (record.row.value(fourfold_model::KEY).clone(), record.row.revision());
+        let mut shown: HashMap<Value, u64> = initial.records.iter().map(row).collect();
+        for part in 0..5 {
+            for _ in 0..=part {
+                let told = begun.next().await.unwrap();
+                let known = shown.get_mut(&told.key).unwrap();
+                assert_eq!(told.revision, Some(*known + 1), "round {round}: {:?}", told.cursor);
+                *known += 1;
+            }
+            let cursor = begun.cursor().clone();
+            taken_up_with_skip += u32::from(cursor.skip.is_some());
+            begun = engines[(round + part) % 2].watch(&admin(), &watch(Start::After(cursor)), &[]).await.unwrap();
+        }
+    }
+    done.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    println!("40 watches, {with_skip} begun and {taken_up_with_skip} taken up with commits to leave out");
+    assert!(taken_up_with_skip > 0);
+}
+
+/// The server ends a session within its COMMIT: nobody knows then, and nothing is told as failed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_lost_at_the_commit_leaves_the_outcome_unknown() {
+    let Some((worlds, server, name)) = nodes(1).await else { return };
+    let trigger = "CREATE FUNCTION end_me() RETURNS trigger LANGUAGE plpgsql AS \
+                   'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(1); RETURN NULL; END'; \
+                   CREATE CONSTRAINT TRIGGER end_me AFTER INSERT ON fourfold_outbox DEFERRABLE INITIALLY DEFERRED \
+                   FOR EACH ROW EXECUTE FUNCTION end_me()";
+    let make = |number| vec![create(ITEM, Some(id(number)), vec![(item::TITLE, Value::text("x"))])];
+    server.execute(&name, trigger);
+    let lost = worlds[0].commit_with(&admin(), make(1), false, Vec::new()).await;
+    assert!(matches!(lost, Err(CommitError::Unknown(_))), "{lost:?}");
+    server.execute(&name, "DROP TRIGGER end_me ON fourfold_outbox");
+    worlds[0].commit_with(&admin(), make(2), false, Vec::new()).await.expect("the store goes on");
+    assert_eq!(worlds[0].events(&Entities::All).await.len(), 1);
+}
+
+/// A read that cannot be answered in time ends in time, and its connection serves the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_ends_at_its_deadline_and_its_connection_goes_on() {
+    let Some((worlds, server, name)) = nodes(1).await else { return };
+    worlds[0].item(1, "a", vec![]).await;
+    let locked = {
+        let name = name.clone();
+        tokio::task::spawn_blocking(move || server.execute(&name, "BEGIN; LOCK TABLE item; SELECT pg_sleep(2); COMMIT"))
+    };
+    let held = "SELECT count(*) FROM pg_locks WHERE relation = 'item'::regclass AND mode = 'AccessExclusiveLock' AND granted";
+    while server.execute(&name, held).trim() == "0" {}
+    let select = worlds[0].select(ITEM, fourfold_op::SelectKind::List(list(None)), Vec::new());
+    let prepared = fourfold_plan::prepare(&worlds[0].model, 1, &fourfold_op::Operation::Read(vec![select]), &worlds[0].limits).unwrap();
+    let Ok(fourfold_plan::Plan::Read(plans)) = prepared.bind(&admin(), &[]) else { panic!("not a read") };
+    let begun = std::time::Instant::now();
+    for _ in 0..12 {
+        let deadline = fourfold_op::Deadline(Some(std::time::Instant::now() + Duration::from_millis(50)));
+        let fourfold_store::StoreError::Refused(error) = worlds[0].store.read(&plans, &deadline).await.expect_err("locked");
+        assert_eq!(error.code, ErrorCode::DeadlineExceeded, "{error:?}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(2), "the lock was still held");
+    locked.await.unwrap();
+    assert_eq!(worlds[0].titles(&admin(), fourfold_model::Expr::all(Vec::new())).await, ["a"]);
 }
