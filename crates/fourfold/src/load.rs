@@ -10,6 +10,8 @@ use fourfold_server::config::{Config, StoreUrl};
 use fourfold_server::open::{ModelFiles, data_folder};
 use fourfold_store::memory::MemoryStore;
 use fourfold_store::{Maintain, Store};
+#[cfg(feature = "postgres")]
+use fourfold_store_postgres::PostgresStore;
 use fourfold_store_sqlite::{Files, SqliteStore};
 
 use crate::failure::Failure;
@@ -65,7 +67,14 @@ impl Loaded {
 /// A store, and what an engine needs to know of it.
 pub struct Opened {
     pub store: Arc<dyn Maintain>,
-    sqlite: Option<Arc<SqliteStore>>,
+    kind: Kind,
+}
+
+enum Kind {
+    Memory,
+    Sqlite(Arc<SqliteStore>),
+    #[cfg(feature = "postgres")]
+    Postgres(Arc<PostgresStore>),
 }
 
 impl Opened {
@@ -76,34 +85,54 @@ impl Opened {
 
     /// The model's generation, counted by the store's migrations.
     pub fn generation(&self) -> u32 {
-        self.sqlite.as_ref().map_or(1, |store| store.generation())
+        match &self.kind {
+            Kind::Memory => 1,
+            Kind::Sqlite(store) => store.generation(),
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(store) => store.generation(),
+        }
     }
 
     /// Resolves when the store cannot go on: the process must end, and recover when it begins again.
     pub async fn failed(&self) {
-        match &self.sqlite {
-            Some(store) => store.failed().await,
-            None => std::future::pending().await,
+        match &self.kind {
+            Kind::Sqlite(store) => store.failed().await,
+            // A database that fails recovers by itself, or is asked again.
+            _ => std::future::pending().await,
         }
     }
 }
 
-/// Opens the configured store in its folder; it is not migrated yet.
-pub fn open_store(config: &Config) -> Result<Opened, Failure> {
+/// Opens the configured store, one in files in its folder; it is not migrated yet.
+pub async fn open_store(config: &Config) -> Result<Opened, Failure> {
     data_folder(&config.data).map_err(Failure::store)?;
-    if config.store == StoreUrl::Memory {
-        return Ok(Opened { store: Arc::new(MemoryStore::new()), sqlite: None });
+    match &config.store {
+        StoreUrl::Memory => Ok(Opened { store: Arc::new(MemoryStore::new()), kind: Kind::Memory }),
+        StoreUrl::Sqlite(_) => {
+            let files = files(config)?;
+            data_folder(folder_of(&files.database)).map_err(Failure::store)?;
+            let store = SqliteStore::open(files).map_err(refused)?;
+            Ok(Opened { store: Arc::clone(&store) as Arc<dyn Maintain>, kind: Kind::Sqlite(store) })
+        }
+        #[cfg(feature = "postgres")]
+        StoreUrl::Postgres(url) => {
+            let store = PostgresStore::open(url.secret()).await.map_err(refused)?;
+            Ok(Opened { store: Arc::clone(&store) as Arc<dyn Maintain>, kind: Kind::Postgres(store) })
+        }
+        #[cfg(not(feature = "postgres"))]
+        StoreUrl::Postgres(_) => {
+            Err(Failure::Use("`store.url` is a `postgres:` URL, and this binary was built without the feature `postgres`".into()))
+        }
     }
-    let files = files(config)?;
-    data_folder(folder_of(&files.database)).map_err(Failure::store)?;
-    let store = SqliteStore::open(files).map_err(refused)?;
-    Ok(Opened { store: Arc::clone(&store) as Arc<dyn Maintain>, sqlite: Some(store) })
 }
 
 /// The files of the configured store.
 pub fn files(config: &Config) -> Result<Files, Failure> {
     match &config.store {
         StoreUrl::Memory => Err(Failure::Use("a store in memory has no file; set `store.url` to `sqlite:FILE`, or leave it unset".into())),
+        StoreUrl::Postgres(_) => {
+            Err(Failure::Use("this command is for a store in a file, and `store.url` names a PostgreSQL database".into()))
+        }
         StoreUrl::Sqlite(file) => Ok(Files { database: file.clone(), ..Files::in_folder(folder_of(file)) }),
     }
 }

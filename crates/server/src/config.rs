@@ -12,7 +12,7 @@ mod values;
 
 pub use read::{Flags, Read, read};
 pub use table::{Kind, SETTINGS, Setting, markdown};
-pub use values::{Config, LogFormat, StoreUrl, Visibility};
+pub use values::{Config, DatabaseUrl, LogFormat, StoreUrl, Visibility};
 
 /// Where a setting's value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use fourfold_model::{Default as FieldDefault, EntityId, FieldId, KEY, Model, OnD
 use fourfold_op::{Change, Error};
 use fourfold_plan::{Before, Moment, Probe, Reference, Settled, Settling, WritePlan};
 use fourfold_store::record::{Record, RecordedEvent};
-use fourfold_store::sql::{Codec, NodeWriter, Table, TableWrites, owner_number};
+use fourfold_store::sql::{Codec, Dialect, NodeWriter, Table, TableWrites, owner_number};
 use fourfold_store::{CommitError, Expect, Put, SettledStep, Side, encode_outcome};
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
@@ -259,7 +259,7 @@ impl<'a> Committing<'a> {
         match probe {
             Probe::Next { entity, field } => self.counters.next(self.connection, &model, entity, field).map(Value::Int),
             Probe::Exists { entity, filter } => {
-                let mut writer = NodeWriter::lifting(&model, entity);
+                let mut writer = NodeWriter::lifting(Dialect::Sqlite, &model, entity);
                 writer.put("SELECT EXISTS (SELECT 1 FROM ");
                 writer.put_table(0, Table::Entity(entity));
                 writer.put(" WHERE ");
@@ -276,7 +276,7 @@ impl<'a> Committing<'a> {
             }
             Probe::Value { entity, key, guard, value } => {
                 let Some(codec) = codec_of(&model, entity, &value) else { return self.evaluated(entity, &key, guard, &value) };
-                let mut writer = NodeWriter::lifting(&model, entity);
+                let mut writer = NodeWriter::lifting(Dialect::Sqlite, &model, entity);
                 writer.put("SELECT ");
                 writer.put_value(&value);
                 writer.put(" FROM ");
@@ -420,7 +420,7 @@ impl<'a> Committing<'a> {
     /// Keys of the rows that refer to a deleted row.
     fn referring(&self, by: Reference, settled: &Settled) -> Done<Vec<Value>> {
         let model: &Model = self.plan.model();
-        let text = TableWrites::referencing(model, by.entity, by.field);
+        let text = TableWrites::referencing(Dialect::Sqlite, model, by.entity, by.field);
         let codec = self.key_codec(by.entity);
         let mut statement = self.connection.prepare_cached(&text)?;
         let mut rows = statement.query([to_sql(model, self.key_codec(settled.entity), &settled.key)])?;

@@ -33,7 +33,7 @@ use bytes::Bytes;
 use fourfold_model::SharedModel;
 use fourfold_op::{Answered, Cursor, Deadline, Epoch, Error, ErrorCode};
 use fourfold_plan::{FetchKind, ReadPlan, WritePlan};
-use fourfold_store::sql::FetchSql;
+use fourfold_store::sql::{Dialect, FetchSql};
 use fourfold_store::{
     Budget, Capabilities, CommitError, Committed, Entities, Head, Later, LeaseTerm, Side, SideRecord, Snapshot, Space, Store, StoreError,
     Tail,
@@ -326,7 +326,7 @@ impl Inner {
             if plan.model().fingerprint != self.fingerprint.load(Ordering::Acquire) {
                 return Err(unavailable("the store is being migrated to another model; try again").into());
             }
-            let compiled = plan.compiled(|shape| Arc::new(fourfold_store::sql::fetch(shape.model(), shape.fetch())));
+            let compiled = plan.compiled(|shape| Arc::new(fourfold_store::sql::fetch(Dialect::Sqlite, shape.model(), shape.fetch())));
             let Some(sql) = compiled.downcast_ref::<FetchSql>() else {
                 return Err(Error::internal("a plan compiled by another store").into());
             };

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use fourfold_model::{EntityId, Model, Row, SharedModel, Value};
 use fourfold_op::{Error, ErrorCode};
-use fourfold_store::sql::{Change, Schema, diff, quoted};
+use fourfold_store::sql::{Change, Dialect, Schema, diff, quoted};
 use fourfold_store::{Later, Maintain, Migration, MigrationStep, Pruned, Redacted, Retention, StoreError};
 use rusqlite::Connection;
 use std::sync::atomic::Ordering;
@@ -118,11 +118,11 @@ fn present(connection: &Connection) -> Result<Schema, Error> {
 }
 
 fn changes(connection: &Connection, model: &Model) -> Result<Vec<Change>, Error> {
-    let want = Schema::of(model);
+    let want = Schema::of(Dialect::Sqlite, model);
     if let Some(table) = want.tables.iter().find(|table| table.name.starts_with("fourfold_") || table.name.starts_with("sqlite_")) {
         return Err(Error::invalid(format!("the table name `{}` is the store's own; name another with @@name(table:)", table.name)));
     }
-    Ok(diff(&present(connection)?, &want))
+    Ok(diff(Dialect::Sqlite, &present(connection)?, &want))
 }
 
 fn rows_of(connection: &Connection, table: &str) -> Result<u64, Error> {
@@ -156,7 +156,7 @@ fn migrate(writer: &mut Writer, model: &SharedModel) -> Result<(), Error> {
 
 fn record(connection: &Connection, model: &SharedModel, generation: u32, floor: u64) -> rusqlite::Result<()> {
     drop_owned(connection, model)?;
-    set_meta(connection, "schema", Schema::of(model).to_text())?;
+    set_meta(connection, "schema", Schema::of(Dialect::Sqlite, model).to_text())?;
     set_meta(connection, "fingerprint", model.fingerprint.cast_signed())?;
     set_meta(connection, "generation", generation)?;
     set_meta(connection, "floor", i64::try_from(floor).unwrap_or(i64::MAX))

@@ -1,15 +1,13 @@
 //! Running a fetch's statements: rows, then owned lists and relations for all rows at once.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use fourfold_model::{Base, Decimal, EntityId, FieldId, KEY, Model, Row, Value};
 use fourfold_op::{Answered, Error, Joined, Page, Record};
 use fourfold_plan::{Fetch, FetchKind, Link, PageFetch, ReadPlan};
-use fourfold_store::size::record_bytes;
-use fourfold_store::sql::{Codec, FetchSql, GroupColumn, KindSql, Measured, OwnedSql, Source, Statement};
+use fourfold_store::sql::fetched::{Wanted, average, join_owned, limit};
+use fourfold_store::sql::{Codec, FetchSql, Fetched, GroupColumn, KindSql, Measured, OwnedSql, Source, Statement};
 use rusqlite::types::Value as Stored;
 use rusqlite::{CachedStatement, Connection};
 
@@ -34,18 +32,6 @@ enum Keys {
     All(Rc<Vec<Stored>>, i64),
 }
 
-/// Rows of one statement.
-#[derive(Default)]
-struct Fetched {
-    records: Vec<Record>,
-    /// The parent's number of each, from 1; empty without parents.
-    parents: Vec<usize>,
-    /// The order keys of each that are no slot; empty where all are.
-    keys: Vec<Vec<Value>>,
-    /// Owned lists that may not be seen: (row, place in the fetch's owned lists).
-    hidden: Vec<(usize, usize)>,
-}
-
 impl Reading<'_> {
     /// The plan's answer.
     pub fn answer(&mut self, sql: &FetchSql) -> Result<Answered, Fail> {
@@ -63,7 +49,7 @@ impl Reading<'_> {
 
     fn root_page(&mut self, sql: &FetchSql, fetch: &Fetch, page: &PageFetch) -> Result<Page, Fail> {
         let mut fetched = self.rows(sql, &sql.rows, Keys::None)?;
-        let limit = self.limit(page);
+        let limit = limit(self.plan, page);
         let mut answer = Page { more: fetched.records.len() > limit, ..Page::default() };
         fetched.records.truncate(limit);
         self.complete(sql, fetch, &mut fetched)?;
@@ -72,38 +58,7 @@ impl Reading<'_> {
             answer.total = Some(count.min(*most));
             answer.total_capped = count > *most;
         }
-        self.end_early(&mut fetched.records, &mut answer);
-        let token = |index: usize, record: &Record| self.plan.token(&order_keys(sql, page, record, fetched.keys.get(index)));
-        if page.cursors {
-            answer.cursors = fetched.records.iter().enumerate().map(|(index, record)| token(index, record)).collect();
-        }
-        if answer.more {
-            answer.next = fetched.records.last().map(|record| token(fetched.records.len() - 1, record));
-        }
-        answer.items = fetched.records;
-        Ok(answer)
-    }
-
-    fn limit(&self, page: &PageFetch) -> usize {
-        match self.plan.params().get(usize::from(page.limit)) {
-            Some(Value::Int(limit)) => usize::try_from(*limit).unwrap_or(0),
-            _ => 0,
-        }
-    }
-
-    /// Ends a page where its bytes do; one item always stays.
-    fn end_early(&self, records: &mut Vec<Record>, page: &mut Page) {
-        let most = self.plan.page_bytes_max();
-        let mut bytes = 0;
-        let over = records.iter().position(|record| {
-            let first = bytes == 0;
-            bytes += record_bytes(record);
-            !first && bytes > most
-        });
-        if let Some(at) = over {
-            records.truncate(at);
-            page.more = true;
-        }
+        Ok(fetched.into_page(self.plan, sql, page, answer))
     }
 
     /// Owned lists and relations of rows that are kept.
@@ -113,11 +68,7 @@ impl Reading<'_> {
         }
         for (place, owned) in sql.owned.iter().enumerate() {
             self.owned(sql, owned, &mut fetched.records)?;
-            for (row, _) in fetched.hidden.iter().filter(|(_, hidden)| *hidden == place) {
-                if let Some(record) = fetched.records.get_mut(*row) {
-                    record.row.set(owned.field, Value::Null);
-                }
-            }
+            fetched.hide(place, owned.field);
         }
         for (child_sql, child) in sql.children.iter().zip(&fetch.children) {
             match child_sql.link {
@@ -135,31 +86,14 @@ impl Reading<'_> {
     /// For each parent the row that its slot names.
     fn one_each(&mut self, sql: &FetchSql, fetch: &Fetch, slot: FieldId, parents: &mut [Record]) -> Result<(), Fail> {
         let codec = self.key_codec(sql.entity);
-        // Each key is asked for once, however many lead to it.
-        let (mut keys, mut wanted) = (Vec::with_capacity(parents.len()), Vec::with_capacity(parents.len()));
-        let mut places: HashMap<&Value, usize, foldhash::fast::RandomState> = HashMap::default();
-        for parent in parents.iter() {
-            let key = parent.row.value(slot);
-            wanted.push((!key.is_null()).then(|| {
-                *places.entry(key).or_insert_with(|| {
-                    keys.push(to_stored(self.model, codec, key));
-                    keys.len() - 1
-                })
-            }));
-        }
-        let mut found: Vec<Option<Arc<Record>>> = vec![None; keys.len()];
-        if !keys.is_empty() {
-            let mut fetched = self.rows(sql, &sql.rows, Keys::Many(Rc::new(keys)))?;
+        let wanted = Wanted::of(parents, slot);
+        let mut fetched = Fetched::default();
+        if !wanted.keys.is_empty() {
+            let keys = wanted.keys.iter().map(|key| to_stored(self.model, codec, key)).collect();
+            fetched = self.rows(sql, &sql.rows, Keys::Many(Rc::new(keys)))?;
             self.complete(sql, fetch, &mut fetched)?;
-            for (number, record) in fetched.parents.iter().zip(fetched.records) {
-                if let Some(place) = number.checked_sub(1).and_then(|index| found.get_mut(index)) {
-                    *place = Some(Arc::new(record));
-                }
-            }
         }
-        for (parent, place) in parents.iter_mut().zip(wanted) {
-            parent.nested.push(Joined::One(place.and_then(|place| found.get(place).cloned().flatten())));
-        }
+        wanted.join(fetched, parents);
         Ok(())
     }
 
@@ -169,7 +103,7 @@ impl Reading<'_> {
         let codec = self.key_codec(parent);
         let keys: Vec<Stored> = parents.iter().map(|parent| to_stored(self.model, codec, parent.row.value(KEY))).collect();
         let all = match &sql.rows_of_all {
-            Some(statement) if keys.len() > 1 => self.all(sql, statement, &keys, self.limit(page))?,
+            Some(statement) if keys.len() > 1 => self.all(sql, statement, &keys, limit(self.plan, page))?,
             _ => None,
         };
         let mut fetched = match (all, keys.as_slice(), &sql.rows_of_one) {
@@ -178,24 +112,12 @@ impl Reading<'_> {
             _ => self.rows(sql, &sql.rows, Keys::Many(Rc::new(keys.clone())))?,
         };
         let mut pages: Vec<Page> = parents.iter().map(|_| Page::default()).collect();
-        let mut kept = self.cut(page, &mut fetched, &mut pages);
+        let counts = fetched.cut(limit(self.plan, page), &mut pages);
         self.complete(sql, fetch, &mut fetched)?;
         if let KindSql::Page { total: Some((statement, most)) } = &sql.kind {
             self.totals(statement, *most, keys, &mut pages)?;
         }
-        let mut records = fetched.records.into_iter().enumerate();
-        for (page_of, count) in pages.iter_mut().zip(kept.drain(..)) {
-            page_of.items.reserve_exact(count);
-            for (index, record) in records.by_ref().take(count) {
-                if page.cursors {
-                    page_of.cursors.push(self.plan.token(&order_keys(sql, page, &record, fetched.keys.get(index))));
-                }
-                page_of.items.push(record);
-            }
-            if page_of.more && page.cursors {
-                page_of.next = page_of.cursors.last().cloned();
-            }
-        }
+        fetched.into_pages(self.plan, sql, page, counts, &mut pages);
         for (parent, page) in parents.iter_mut().zip(pages) {
             parent.nested.push(Joined::Many(page));
         }
@@ -215,35 +137,6 @@ impl Reading<'_> {
             _ => false,
         });
         Ok((in_order && fetched.records.len() < most).then_some(fetched))
-    }
-
-    /// Drops the row beyond each parent's page; how many each keeps.
-    fn cut(&self, page: &PageFetch, fetched: &mut Fetched, pages: &mut [Page]) -> Vec<usize> {
-        let limit = self.limit(page);
-        let mut counts = vec![0usize; pages.len()];
-        let alone = fetched.parents.is_empty();
-        let mut keep = Vec::with_capacity(fetched.records.len());
-        for index in 0..fetched.records.len() {
-            let parent = if alone { 0 } else { fetched.parents.get(index).map_or(0, |number| number.saturating_sub(1)) };
-            let Some(count) = counts.get_mut(parent) else { continue };
-            let fits = *count < limit;
-            keep.push(fits);
-            if fits {
-                *count += 1;
-            } else if let Some(page) = pages.get_mut(parent) {
-                page.more = true;
-            }
-        }
-        retain(&mut fetched.records, &keep);
-        retain(&mut fetched.keys, &keep);
-        let mut moved = Vec::new();
-        for (row, place) in &fetched.hidden {
-            if keep.get(*row) == Some(&true) {
-                moved.push((keep.iter().take(*row).filter(|kept| **kept).count(), *place));
-            }
-        }
-        fetched.hidden = moved;
-        counts
     }
 
     fn totals(&mut self, statement: &Statement, most: u64, keys: Vec<Stored>, pages: &mut [Page]) -> Result<(), Fail> {
@@ -324,7 +217,7 @@ impl Reading<'_> {
     fn owned(&mut self, sql: &FetchSql, owned: &OwnedSql, records: &mut [Record]) -> Result<(), Fail> {
         let codec = self.key_codec(sql.entity);
         let keys = records.iter().map(|record| to_stored(self.model, codec, record.row.value(KEY))).collect();
-        let mut lists: Vec<Vec<(i64, Row)>> = records.iter().map(|_| Vec::new()).collect();
+        let mut elements = Vec::new();
         let model = self.model;
         let mut prepared = self.prepared(&owned.rows, &Keys::Many(Rc::new(keys)))?;
         let mut rows = prepared.raw_query();
@@ -334,15 +227,9 @@ impl Reading<'_> {
             for (index, codec) in owned.columns.iter().enumerate() {
                 values.push(from_sql(model, *codec, row.get_ref(index + 2)?).ok_or_else(|| misformed(&model.owned(owned.owned).table))?);
             }
-            if let Some(list) = usize::try_from(number - 1).ok().and_then(|index| lists.get_mut(index)) {
-                list.push((ordinal, Row(values.into())));
-            }
+            elements.push((number, ordinal, Row(values.into())));
         }
-        for (record, mut list) in records.iter_mut().zip(lists) {
-            // In order already, as the table lies; nothing in SQL promises it.
-            list.sort_by_key(|(ordinal, _)| *ordinal);
-            record.row.set(owned.field, Value::Owned(list.into_iter().map(|(_, row)| row).collect()));
-        }
+        join_owned(elements, owned.field, records);
         Ok(())
     }
 
@@ -366,28 +253,6 @@ impl Reading<'_> {
     }
 }
 
-fn retain<T>(items: &mut Vec<T>, keep: &[bool]) {
-    let mut index = 0;
-    items.retain(|_| {
-        index += 1;
-        keep.get(index - 1).copied().unwrap_or(false)
-    });
-}
-
-/// An item's order keys: of its row, or read beside it.
-fn order_keys(sql: &FetchSql, page: &PageFetch, record: &Record, extra: Option<&Vec<Value>>) -> Vec<Value> {
-    let beside = |place: usize| {
-        let index = sql.order_keys.iter().position(|(known, _)| *known == place)?;
-        extra?.get(index).cloned()
-    };
-    let keys = page.order.iter().enumerate();
-    keys.map(|(place, key)| match key.slot {
-        Some(slot) => record.row.value(slot).clone(),
-        None => beside(place).unwrap_or_default(),
-    })
-    .collect()
-}
-
 fn group_value(model: &Model, column: GroupColumn, row: &rusqlite::Row<'_>, at: &mut usize) -> Result<Value, Fail> {
     let stored = row.get_ref(*at)?;
     *at += 1;
@@ -408,16 +273,7 @@ fn group_value(model: &Model, column: GroupColumn, row: &rusqlite::Row<'_>, at: 
         GroupColumn::Measured(Measured::Average, base) => {
             let count: i64 = row.get(*at)?;
             *at += 1;
-            if count == 0 {
-                return Ok(Value::Null);
-            }
-            let sum = match (base, read(if base == Base::Float { Codec::Float } else { Codec::Int })?) {
-                (_, Value::Float(sum)) => sum,
-                (Base::Decimal { scale, .. }, Value::Int(sum)) => sum as f64 / 10f64.powi(i32::from(scale)),
-                (_, Value::Int(sum)) => sum as f64,
-                _ => return Ok(Value::Null),
-            };
-            Ok(Value::Float(sum / count as f64))
+            Ok(average(base, &read(if base == Base::Float { Codec::Float } else { Codec::Int })?, count))
         }
     }
 }

@@ -132,6 +132,15 @@ impl Delivery {
         }
     }
 
+    /// With a cursor that leaves out what a snapshot had. It is this watch's own, so its bytes are shared with none.
+    pub(super) fn skipping(mut self, skip: &Option<Arc<str>>) -> Delivery {
+        if skip.is_some() {
+            self.cursor.skip.clone_from(skip);
+            self.shared = None;
+        }
+        self
+    }
+
     pub(super) fn bookmark(cursor: Cursor) -> Delivery {
         let change = WatchChange::Bookmark;
         Delivery { cursor, change, key: Value::Null, revision: None, at: 0, item: None, commit_last: true, shared: None }

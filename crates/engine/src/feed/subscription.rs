@@ -25,6 +25,8 @@ pub struct Subscription {
     way: Way,
     /// How far it has read; what lies between `told` and here is in `backlog` and `ready`.
     read: Cursor,
+    /// The snapshot whose commits are left out of what is in `backlog` and `ready`: whoever goes on within them must leave them out too.
+    skip: Option<Arc<str>>,
     /// Read and not yet judged.
     backlog: VecDeque<Arc<Logged>>,
     /// Judged and not yet told.
@@ -76,6 +78,7 @@ impl Subscription {
             way: Way::Behind,
             known: start.after,
             told: start.clone(),
+            skip: start.skip.clone(),
             read: start,
             backlog: VecDeque::new(),
             ready: VecDeque::new(),
@@ -142,12 +145,12 @@ impl Subscription {
     }
 
     fn tell(&mut self, item: Item) -> Delivery {
-        self.told = Cursor { epoch: self.seat.epoch.clone(), after: item.position(), skip: None };
+        self.told = Cursor { epoch: self.seat.epoch.clone(), after: item.position(), skip: self.skip.clone() };
         self.known = self.told.after;
         if self.times.bookmark_every.is_some() {
             self.spoken = Instant::now();
         }
-        Delivery::of(item, &self.seat.epoch)
+        Delivery::of(item, &self.seat.epoch).skipping(&self.skip)
     }
 
     fn look_for_end(&mut self) -> Result<(), End> {
@@ -186,7 +189,8 @@ impl Subscription {
     /// Judges the next commit of the backlog; whether there was one.
     fn judge_next_commit(&mut self) -> bool {
         let Some(last) = self.backlog.front().map(|logged| logged.commit_last()) else {
-            if self.read.after > self.told.after {
+            // Also where it is no further, but has nothing to leave out any more.
+            if self.read.after >= self.told.after && self.read != self.told {
                 self.told = self.read.clone();
             }
             return false;
@@ -232,14 +236,20 @@ impl Subscription {
                 (events, through)
             }
         };
-        self.take_page(events, through);
+        self.take_page(events, Cursor { epoch: self.seat.epoch.clone(), after: through, skip: None });
         true
     }
 
     async fn read_page(&mut self) -> Result<(), End> {
         match self.read_log().await {
             Some(Ok(tail)) if tail.model != self.seat.feed.model.fingerprint => self.seat.queue.end(Why::Reset),
-            Some(Ok(tail)) => self.take_page(tail.events.into_iter().map(Logged::new).collect(), tail.through.after),
+            Some(Ok(tail)) => {
+                let stands = tail.through == self.read;
+                self.take_page(tail.events.into_iter().map(Logged::new).collect(), tail.through);
+                if stands && self.read.skip.is_some() {
+                    self.log_moves().await;
+                }
+            }
             Some(Err(error)) if error.code == ErrorCode::CursorExpired => return Err(self.end(End::Expired)),
             // It may be back in a moment; what ends the watch wakes it before.
             Some(Err(_)) => drop(timeout(RETRY, self.seat.queue.woken()).await),
@@ -260,9 +270,20 @@ impl Subscription {
         }
     }
 
-    fn take_page(&mut self, events: Vec<Arc<Logged>>, through: u64) {
+    /// Waits for the commits that a snapshot had and that are not numbered yet: only when they are behind can the tailer be met.
+    async fn log_moves(&self) {
+        let moves = timeout(RETRY, self.seat.feed.store.head(Some(self.read.after)));
+        tokio::select! {
+            biased;
+            () = self.seat.queue.woken() => {}
+            () = until(self.times.expires) => {}
+            _ = moves => {}
+        }
+    }
+
+    fn take_page(&mut self, events: Vec<Arc<Logged>>, through: Cursor) {
         self.backlog.extend(events);
-        self.read = Cursor { epoch: self.seat.epoch.clone(), after: through, skip: None };
+        self.skip = std::mem::replace(&mut self.read, through).skip;
     }
 
     /// Until something is pushed, the watch ends, or a bookmark is due.

@@ -45,7 +45,7 @@ async fn dev(path: &Path, loaded: Loaded, config: &Config) -> Result<(), Failure
     // Before anything that takes long, so that no edit is missed.
     let (changed, mut changes) = mpsc::channel(1);
     let _watcher = watch(&loaded.files.model, changed)?;
-    let opened = load::open_store(config)?;
+    let opened = load::open_store(config).await?;
     let key = DevKey::open(&config.data).map_err(Failure::failed)?;
     let session = Session { path, config, opened, key };
     eprint!("{}", loaded.warnings);

@@ -63,7 +63,7 @@ fn package(file: &Path) -> String {
 
 async fn copy(loaded: &Loaded, source: &import::introspect::Source, read_from: &map::ReadFrom) -> Result<Copied, Failure> {
     let config = SettingFlags::default().config(loaded.files.folder())?;
-    let opened = load::open_store(&config)?;
+    let opened = load::open_store(&config).await?;
     load::migrate(&opened, &loaded.model, false).await?;
     let copied = import::copy(&opened, &loaded.model, source, read_from).await;
     opened.store.close().await;

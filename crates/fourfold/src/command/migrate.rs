@@ -42,7 +42,7 @@ pub fn run(what: &What) -> Result<(), Failure> {
 async fn plan(path: &Path, settings: &SettingFlags) -> Result<(), Failure> {
     let loaded = load::load(path)?;
     let config = settings.config(loaded.files.folder())?;
-    let opened = load::open_store(&config)?;
+    let opened = load::open_store(&config).await?;
     let migration = opened.store.migration(&loaded.model).await.map_err(told)?;
     for step in &migration.steps {
         say!("{}{}", step.title, if step.destructive { "  (loses data)" } else { "" });
@@ -58,7 +58,7 @@ async fn plan(path: &Path, settings: &SettingFlags) -> Result<(), Failure> {
 async fn apply(path: &Path, allow_destructive: bool, settings: &SettingFlags) -> Result<(), Failure> {
     let loaded = load::load(path)?;
     let config = settings.config(loaded.files.folder())?;
-    let opened = load::open_store(&config)?;
+    let opened = load::open_store(&config).await?;
     let titles = load::migrate(&opened, &loaded.model, allow_destructive).await?;
     titles.iter().for_each(|title| say!("{title}"));
     say!("{} steps done", titles.len());

@@ -34,7 +34,7 @@ pub fn run(path: &Path, settings: &SettingFlags) -> Result<(), Failure> {
 }
 
 async fn serve(model: &SharedModel, config: &Config, auth: Arc<Auth>) -> Result<(), Failure> {
-    let opened = load::open_store(config)?;
+    let opened = load::open_store(config).await?;
     load::migrate(&opened, model, false).await?;
     let engine = Engine::new(opened.for_engine(), Arc::clone(model), opened.generation(), config.limits.clone());
     let faces = Faces::new(engine, auth, Shown { visibility: config.visibility, dev: false });

@@ -58,7 +58,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("server.origins", "", Kind::List, "", "web pages that may call: exact origins such as `https://app.example`, or `*`"),
     setting("server.drain_timeout", "20s", Kind::Duration, "", "how long requests in flight may take when the server ends"),
     setting("server.threads", "0", Kind::Number, "threads", "threads that serve; 0: one for each processor"),
-    setting("store.url", "", Kind::Text, "", "`sqlite:FILE` or `memory:`; unset: `data.db` in the data folder"),
+    setting("store.url", "", Kind::Text, "", "`sqlite:FILE`, `postgres://…` or `memory:`; unset: `data.db` in the data folder"),
     setting("store.data", ".fourfold", Kind::Path, "", "the data folder"),
     setting("auth.issuer", "", Kind::Text, "", "the `iss` that tokens must have"),
     setting("auth.audience", "", Kind::Text, "", "the `aud` that tokens must name"),

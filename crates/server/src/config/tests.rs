@@ -87,12 +87,23 @@ fn an_unknown_section_is_an_error_though_it_is_empty() {
 #[test]
 fn what_does_not_go_together_or_is_not_served_is_said() {
     let texts =
-        read_text("together", "[server]\ntls_cert_file = \"a\"\n[store]\nurl = \"postgres://x\"\n[[sink]]\nname = \"k\"", &[], Vec::new())
+        read_text("together", "[server]\ntls_cert_file = \"a\"\n[store]\nurl = \"mongodb://x\"\n[[sink]]\nname = \"k\"", &[], Vec::new())
             .unwrap();
     assert_eq!(texts.unserved, ["[sink]"]);
     let errors = Config::new(&texts).unwrap_err().0;
     assert_eq!(errors.len(), 2);
     assert!(errors[1].contains("does not serve yet"));
+}
+
+#[test]
+fn a_database_is_named_by_its_url_and_its_password_is_not_shown() {
+    let texts = read_text("database", "[store]\nurl = \"postgres://me:hunter2@host/shop\"", &[], Vec::new()).unwrap();
+    let config = Config::new(&texts).unwrap();
+    match &config.store {
+        StoreUrl::Postgres(url) => assert_eq!(url.secret(), "postgres://me:hunter2@host/shop"),
+        other => panic!("{other:?}"),
+    }
+    assert!(!format!("{config:?}").contains("hunter2"));
 }
 
 #[test]

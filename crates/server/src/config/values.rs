@@ -61,8 +61,27 @@ pub struct Config {
 pub enum StoreUrl {
     /// A SQLite file.
     Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres(DatabaseUrl),
     /// In memory, until the server ends.
     Memory,
+}
+
+/// The URL of a database, which may hold a password: it is not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The whole URL, for who connects.
+    pub fn secret(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DatabaseUrl")
+    }
 }
 
 /// Who may read contracts, reflection and introspection.
@@ -222,12 +241,13 @@ fn store_url(texts: &Texts, data: &std::path::Path) -> Result<StoreUrl, String> 
         _ if url.is_empty() => Ok(StoreUrl::Sqlite(data.join("data.db"))),
         Some(("memory", "")) => Ok(StoreUrl::Memory),
         Some(("sqlite", file)) if !file.is_empty() => Ok(StoreUrl::Sqlite(located(texts, file, &source))),
-        Some((kind @ ("postgres" | "postgresql" | "mongodb"), _)) => {
-            Err(format!("`store.url` is a `{kind}:` URL, which this version does not serve yet; `sqlite:FILE` and `memory:` are served"))
-        }
+        Some(("postgres" | "postgresql", _)) => Ok(StoreUrl::Postgres(DatabaseUrl(url.to_owned()))),
+        Some((kind @ "mongodb", _)) => Err(format!(
+            "`store.url` is a `{kind}:` URL, which this version does not serve yet; `sqlite:FILE` and `postgres://…` are served"
+        )),
         // Only its kind is told: a URL may hold a password.
-        Some((kind, _)) => Err(format!("`store.url` must be `sqlite:FILE` or `memory:`, not a `{kind}:` URL")),
-        None => Err("`store.url` must be `sqlite:FILE` or `memory:`".to_owned()),
+        Some((kind, _)) => Err(format!("`store.url` must be `sqlite:FILE`, `postgres://…` or `memory:`, not a `{kind}:` URL")),
+        None => Err("`store.url` must be `sqlite:FILE`, `postgres://…` or `memory:`".to_owned()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fourfold_model::{Default as FieldDefault, EntityId, FieldId, SharedModel};
 use fourfold_op::Error;
-use fourfold_store::sql::TableWrites;
+use fourfold_store::sql::{Dialect, TableWrites};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::Done;
@@ -32,7 +32,7 @@ impl Texts {
         };
         Texts {
             model: model.clone(),
-            tables: model.entity_ids().map(|(id, _)| TableWrites::of(model, id)).collect(),
+            tables: model.entity_ids().map(|(id, _)| TableWrites::of(Dialect::Sqlite, model, id)).collect(),
             counted: model.entity_ids().map(|(id, _)| counted(id)).collect(),
             updates: HashMap::new(),
             tombstones: vec![None; model.entities.len()],
@@ -74,7 +74,7 @@ impl Texts {
 
     pub(super) fn update(&mut self, id: EntityId, fields: &[FieldId]) -> Arc<str> {
         let model = &self.model;
-        self.updates.entry((id, fields.to_vec())).or_insert_with(|| TableWrites::update(model, id, fields).into()).clone()
+        self.updates.entry((id, fields.to_vec())).or_insert_with(|| TableWrites::update(Dialect::Sqlite, model, id, fields).into()).clone()
     }
 
     /// A row of this entity is deleted.

@@ -3,8 +3,8 @@
 //! Pure: it compares two [`Schema`]s. Whether rows stand in the way (a required column without a value for them) is told by
 //! [`Change::needs_no_rows`] and [`Change::needs_no_nulls`], which the store asks its tables about.
 
-use super::quoted;
-use super::schema::{Column, Index, Schema, TableSchema, storage};
+use super::schema::{Column, Index, Schema, TableSchema};
+use super::{Dialect, quoted};
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,190 +33,275 @@ impl Change {
 }
 
 /// The steps from what is there to what is wanted, in order.
-pub fn diff(have: &Schema, want: &Schema) -> Vec<Change> {
-    let mut changes = Vec::new();
+pub fn diff(dialect: Dialect, have: &Schema, want: &Schema) -> Vec<Change> {
+    let mut differ = Differ { dialect, changes: Vec::new() };
     for table in &have.tables {
-        if !want.tables.iter().any(|wanted| same_table(table, wanted)) {
+        if !want.tables.iter().any(|wanted| differ.same_table(table, wanted)) {
             let title = format!("drop table `{}` with all its rows", table.name);
-            changes.push(Change::destroying(title, format!("DROP TABLE {}", quoted(&table.name))));
+            differ.changes.push(Change::destroying(title, format!("DROP TABLE {}", quoted(&table.name))));
         }
     }
-    rename_tables(have, want, &mut changes);
+    differ.rename_tables(have, want);
     for table in &want.tables {
-        match have.tables.iter().find(|old| same_table(old, table)) {
-            None => create(table, &mut changes),
-            Some(old) => alter(old, table, &mut changes),
+        match have.tables.iter().find(|old| differ.same_table(old, table)) {
+            None => differ.create(table),
+            Some(old) => differ.alter(old, table),
         }
     }
-    changes
+    differ.changes
 }
 
-/// Whether two tables are one: the same number, form and key.
-fn same_table(a: &TableSchema, b: &TableSchema) -> bool {
-    let key = |table: &TableSchema| if table.owned { None } else { table.columns.first().map(Column::storage) };
-    a.number == b.number && a.owned == b.owned && key(a) == key(b)
+/// The steps so far.
+struct Differ {
+    dialect: Dialect,
+    changes: Vec<Change>,
 }
 
-fn create(table: &TableSchema, changes: &mut Vec<Change>) {
-    changes.push(Change::new(format!("create table `{}`", table.name), table.create()));
-    for index in &table.indexes {
-        create_index(table, index, changes);
+impl Differ {
+    fn add(&mut self, title: String, statement: String) {
+        self.changes.push(Change::new(title, statement));
     }
-}
 
-fn create_index(table: &TableSchema, index: &Index, changes: &mut Vec<Change>) {
-    let names: Vec<String> =
-        index.columns.iter().filter_map(|(number, _)| table.column(*number)).map(|column| format!("`{}`", column.name)).collect();
-    let what = if index.unique { "make unique in" } else { "index" };
-    changes.push(Change::new(format!("{what} `{}`: {}", table.name, names.join(", ")), table.create_index(index)));
-}
+    /// Whether two tables are one: the same number, form and key.
+    fn same_table(&self, a: &TableSchema, b: &TableSchema) -> bool {
+        let key = |table: &TableSchema| if table.owned { None } else { table.columns.first().map(|key| key.storage(self.dialect)) };
+        a.number == b.number && a.owned == b.owned && key(a) == key(b)
+    }
 
-/// Renames tables; where one takes a name that another has, by way of a name that nobody has.
-fn rename_tables(have: &Schema, want: &Schema, changes: &mut Vec<Change>) {
-    let pairs = have.tables.iter().filter_map(|old| want.tables.iter().find(|new| same_table(old, new)).map(|new| (old, new)));
-    let moved: Vec<_> = pairs.filter(|(old, new)| old.name != new.name).collect();
-    let title = |old: &TableSchema, new: &TableSchema| format!("rename table `{}` to `{}`", old.name, new.name);
-    let rename = |from: &str, to: &str| format!("ALTER TABLE {} RENAME TO {}", quoted(from), quoted(to));
-    let clash = moved.iter().any(|(_, new)| have.tables.iter().any(|other| other.name == new.name));
-    if !clash {
-        changes.extend(moved.iter().map(|(old, new)| Change::new(title(old, new), rename(&old.name, &new.name))));
-        return;
-    }
-    let passing = |number: u32| format!("fourfold_moving_{number}");
-    for (old, _) in &moved {
-        changes.push(Change::new(format!("put table `{}` aside", old.name), rename(&old.name, &passing(old.number))));
-    }
-    for (old, new) in &moved {
-        changes.push(Change::new(title(old, new), rename(&passing(old.number), &new.name)));
-    }
-}
-
-/// The table has its new name by now.
-fn alter(old: &TableSchema, new: &TableSchema, changes: &mut Vec<Change>) {
-    let table = quoted(&new.name);
-    for index in old.indexes.iter().filter(|index| !kept(old, new, index)) {
-        changes.push(Change::new(format!("drop an index of `{}`", new.name), format!("DROP INDEX {}", quoted(&old.index_name(index)))));
-    }
-    for column in &old.columns {
-        if new.column(column.number).is_none() {
-            let title = format!("drop column `{}` of `{}` with its values", column.name, new.name);
-            changes.push(Change::destroying(title, format!("ALTER TABLE {table} DROP COLUMN {}", quoted(&column.name))));
+    fn create(&mut self, table: &TableSchema) {
+        self.add(format!("create table `{}`", table.name), table.create(self.dialect));
+        for index in &table.indexes {
+            self.create_index(table, index);
         }
     }
-    rename_columns(old, new, changes);
-    for column in &new.columns {
-        match old.column(column.number) {
-            None => add_column(new, column, changes),
-            Some(before) => change_column(new, before, column, changes),
+
+    fn create_index(&mut self, table: &TableSchema, index: &Index) {
+        let names: Vec<String> =
+            index.columns.iter().filter_map(|(number, _)| table.column(*number)).map(|column| format!("`{}`", column.name)).collect();
+        let what = if index.unique { "make unique in" } else { "index" };
+        self.add(format!("{what} `{}`: {}", table.name, names.join(", ")), table.create_index(self.dialect, index));
+    }
+
+    /// Renames tables; where one takes a name that another has, by way of a name that nobody has.
+    fn rename_tables(&mut self, have: &Schema, want: &Schema) {
+        let pairs = have.tables.iter().filter_map(|old| want.tables.iter().find(|new| self.same_table(old, new)).map(|new| (old, new)));
+        let moved: Vec<_> = pairs.filter(|(old, new)| old.name != new.name).collect();
+        let title = |old: &TableSchema, new: &TableSchema| format!("rename table `{}` to `{}`", old.name, new.name);
+        let rename = |from: &str, to: &str| format!("ALTER TABLE {} RENAME TO {}", quoted(from), quoted(to));
+        let clash = moved.iter().any(|(_, new)| have.tables.iter().any(|other| other.name == new.name));
+        if !clash {
+            moved.iter().for_each(|(old, new)| self.add(title(old, new), rename(&old.name, &new.name)));
+            return;
+        }
+        let passing = |number: u32| format!("fourfold_moving_{number}");
+        for (old, _) in &moved {
+            self.add(format!("put table `{}` aside", old.name), rename(&old.name, &passing(old.number)));
+        }
+        for (old, new) in &moved {
+            self.add(title(old, new), rename(&passing(old.number), &new.name));
         }
     }
-    for index in new.indexes.iter().filter(|index| !kept(old, new, index)) {
-        create_index(new, index, changes);
-    }
-}
 
-/// Whether an index can stay: both sides have it, and none of its columns is made anew.
-fn kept(old: &TableSchema, new: &TableSchema, index: &Index) -> bool {
-    let both = old.indexes.contains(index) && new.indexes.contains(index);
-    let same = |number: u32| match (old.column(number), new.column(number)) {
-        (Some(a), Some(b)) => a.storage() == b.storage() && !emptied(&a.kind, &b.kind),
-        _ => false,
-    };
-    both && index.columns.iter().all(|(number, _)| same(*number))
-}
-
-fn rename_columns(old: &TableSchema, new: &TableSchema, changes: &mut Vec<Change>) {
-    let pairs = old.columns.iter().filter_map(|before| new.column(before.number).map(|after| (before, after)));
-    let moved: Vec<_> = pairs.filter(|(before, after)| before.name != after.name).collect();
-    let rename = |from: &str, to: &str| format!("ALTER TABLE {} RENAME COLUMN {} TO {}", quoted(&new.name), quoted(from), quoted(to));
-    let title = |before: &Column, after: &Column| format!("rename column `{}` of `{}` to `{}`", before.name, new.name, after.name);
-    let clash = moved.iter().any(|(_, after)| old.columns.iter().any(|other| other.name.eq_ignore_ascii_case(&after.name)));
-    if !clash {
-        changes.extend(moved.iter().map(|(before, after)| Change::new(title(before, after), rename(&before.name, &after.name))));
-        return;
-    }
-    let passing = |number: u32| format!("fourfold_moving_{number}");
-    for (before, _) in &moved {
-        changes.push(Change::new(
-            format!("put column `{}` of `{}` aside", before.name, new.name),
-            rename(&before.name, &passing(before.number)),
-        ));
-    }
-    for (before, after) in &moved {
-        changes.push(Change::new(title(before, after), rename(&passing(before.number), &after.name)));
-    }
-}
-
-fn add_column(table: &TableSchema, column: &Column, changes: &mut Vec<Change>) {
-    let mut statement = format!("ALTER TABLE {} ADD COLUMN {} {}", quoted(&table.name), quoted(&column.name), column.storage());
-    if let Some(fill) = &column.fill {
-        statement.push_str(&format!(" DEFAULT {fill}"));
-    }
-    let mut change = Change::new(format!("add column `{}` to `{}`", column.name, table.name), statement);
-    if !column.nullable && column.fill.is_none() {
-        let why = format!("column `{}` of `{}` is required and has no literal default", column.name, table.name);
-        change.needs_no_rows = Some((table.name.clone(), why));
-    }
-    changes.push(change);
-}
-
-fn change_column(table: &TableSchema, before: &Column, after: &Column, changes: &mut Vec<Change>) {
-    if before.kind != after.kind {
-        change_kind(table, before, after, changes);
-    }
-    if before.nullable && !after.nullable && !emptied(&before.kind, &after.kind) {
-        require(table, after, changes);
-    }
-}
-
-fn require(table: &TableSchema, column: &Column, changes: &mut Vec<Change>) {
-    let (name, quoted_column) = (quoted(&table.name), quoted(&column.name));
-    let title = format!("require column `{}` of `{}`", column.name, table.name);
-    changes.push(match &column.fill {
-        Some(fill) => Change {
-            rewrites: true,
-            ..Change::new(title, format!("UPDATE {name} SET {quoted_column} = {fill} WHERE {quoted_column} IS NULL"))
-        },
-        None => {
-            let why = format!("column `{}` of `{}` is required now and has no literal default", column.name, table.name);
-            let needs = Some((table.name.clone(), column.name.clone(), why));
-            Change { needs_no_nulls: needs, ..Change::new(title, String::new()) }
+    /// The table has its new name by now.
+    fn alter(&mut self, old: &TableSchema, new: &TableSchema) {
+        let table = quoted(&new.name);
+        let (gone, made) = self.changed_indexes(old, new);
+        for index in gone {
+            self.add(format!("drop an index of `{}`", new.name), format!("DROP INDEX {}", quoted(&old.index_name(index))));
         }
-    });
+        for column in &old.columns {
+            if new.column(column.number).is_none() {
+                let title = format!("drop column `{}` of `{}` with its values", column.name, new.name);
+                let statement = format!("ALTER TABLE {table} DROP COLUMN {}", quoted(&column.name));
+                self.changes.push(Change::destroying(title, statement));
+            }
+        }
+        self.rename_columns(old, new);
+        for column in &new.columns {
+            match old.column(column.number) {
+                None => self.add_column(new, column),
+                Some(before) => self.change_column(new, before, column),
+            }
+        }
+        for index in made {
+            self.create_index(new, index);
+        }
+    }
+
+    /// The indexes that go, and those that are made.
+    fn changed_indexes<'t>(&self, old: &'t TableSchema, new: &'t TableSchema) -> (Vec<&'t Index>, Vec<&'t Index>) {
+        let changed = |index: &&Index| !self.kept(old, new, index);
+        (old.indexes.iter().filter(changed).collect(), new.indexes.iter().filter(changed).collect())
+    }
+
+    /// Whether an index can stay: both sides have it, and none of its columns is made anew.
+    fn kept(&self, old: &TableSchema, new: &TableSchema, index: &Index) -> bool {
+        let both = old.indexes.contains(index) && new.indexes.contains(index);
+        let same = |number: u32| match (old.column(number), new.column(number)) {
+            (Some(a), Some(b)) => a.storage(self.dialect) == b.storage(self.dialect) && !emptied(&a.kind, &b.kind),
+            _ => false,
+        };
+        both && index.columns.iter().all(|(number, _)| same(*number))
+    }
+
+    fn rename_columns(&mut self, old: &TableSchema, new: &TableSchema) {
+        let pairs = old.columns.iter().filter_map(|before| new.column(before.number).map(|after| (before, after)));
+        let moved: Vec<_> = pairs.filter(|(before, after)| before.name != after.name).collect();
+        let rename = |from: &str, to: &str| format!("ALTER TABLE {} RENAME COLUMN {} TO {}", quoted(&new.name), quoted(from), quoted(to));
+        let title = |before: &Column, after: &Column| format!("rename column `{}` of `{}` to `{}`", before.name, new.name, after.name);
+        let clash = moved.iter().any(|(_, after)| old.columns.iter().any(|other| other.name.eq_ignore_ascii_case(&after.name)));
+        if !clash {
+            moved.iter().for_each(|(before, after)| self.add(title(before, after), rename(&before.name, &after.name)));
+            return;
+        }
+        let passing = |number: u32| format!("fourfold_moving_{number}");
+        for (before, _) in &moved {
+            let title = format!("put column `{}` of `{}` aside", before.name, new.name);
+            self.add(title, rename(&before.name, &passing(before.number)));
+        }
+        for (before, after) in &moved {
+            self.add(title(before, after), rename(&passing(before.number), &after.name));
+        }
+    }
+
+    fn add_column(&mut self, table: &TableSchema, column: &Column) {
+        let storage = column.storage(self.dialect);
+        let mut statement = format!("ALTER TABLE {} ADD COLUMN {} {storage}", quoted(&table.name), quoted(&column.name));
+        if let Some(fill) = &column.fill {
+            statement.push_str(&format!(" DEFAULT {fill}"));
+        }
+        let mut change = Change::new(format!("add column `{}` to `{}`", column.name, table.name), statement);
+        if !column.nullable && column.fill.is_none() {
+            let why = format!("column `{}` of `{}` is required and has no literal default", column.name, table.name);
+            change.needs_no_rows = Some((table.name.clone(), why));
+        }
+        self.changes.push(change);
+    }
+
+    fn change_column(&mut self, table: &TableSchema, before: &Column, after: &Column) {
+        if before.kind != after.kind {
+            self.change_kind(table, before, after);
+        }
+        if before.nullable && !after.nullable && !emptied(&before.kind, &after.kind) {
+            self.require(table, after);
+        }
+    }
+
+    fn require(&mut self, table: &TableSchema, column: &Column) {
+        let (name, quoted_column) = (quoted(&table.name), quoted(&column.name));
+        let title = format!("require column `{}` of `{}`", column.name, table.name);
+        self.changes.push(match &column.fill {
+            Some(fill) => Change {
+                rewrites: true,
+                ..Change::new(title, format!("UPDATE {name} SET {quoted_column} = {fill} WHERE {quoted_column} IS NULL"))
+            },
+            None => {
+                let why = format!("column `{}` of `{}` is required now and has no literal default", column.name, table.name);
+                let needs = Some((table.name.clone(), column.name.clone(), why));
+                Change { needs_no_nulls: needs, ..Change::new(title, String::new()) }
+            }
+        });
+    }
+
+    fn change_kind(&mut self, table: &TableSchema, before: &Column, after: &Column) {
+        let title = format!("change column `{}` of `{}` from {} to {}", after.name, table.name, before.kind, after.kind);
+        let column = Changing { dialect: self.dialect, table, before, after };
+        self.changes.push(match conversion(&before.kind, &after.kind) {
+            Conversion::None => Change::new(title, column.widened()),
+            Conversion::Scale(digits) => Change { rewrites: true, ..Change::new(title, column.scaled(digits)) },
+            Conversion::Cut(digits) => Change { rewrites: true, ..Change::destroying(title + ", cutting digits off", column.cut(digits)) },
+            Conversion::Narrow => Change::destroying(title + ", where values may not fit", column.widened()),
+            Conversion::Cast => Change { rewrites: true, ..Change::new(title, column.cast()) },
+            Conversion::Empty => Change { rewrites: true, ..Change::destroying(title + ", losing its values", column.emptied()) },
+        });
+    }
 }
 
-fn change_kind(table: &TableSchema, before: &Column, after: &Column, changes: &mut Vec<Change>) {
-    let title = format!("change column `{}` of `{}` from {} to {}", after.name, table.name, before.kind, after.kind);
-    let (name, column) = (quoted(&table.name), quoted(&after.name));
-    let update = |to: String| format!("UPDATE {name} SET {column} = {to} WHERE {column} IS NOT NULL");
-    changes.push(match conversion(&before.kind, &after.kind) {
-        Conversion::None => Change::new(title, String::new()),
-        Conversion::Scale(digits) => Change { rewrites: true, ..Change::new(title, update(format!("{column} * {}", 10i64.pow(digits)))) },
-        Conversion::Cut(digits) => Change {
-            rewrites: true,
-            ..Change::destroying(title + ", cutting digits off", update(format!("{column} / {}", 10i64.pow(digits))))
-        },
-        Conversion::Narrow => Change::destroying(title + ", where values may not fit", String::new()),
-        Conversion::Cast(to) => Change { rewrites: true, ..Change::new(title, replace(table, after, &format!("CAST({column} AS {to})"))) },
-        Conversion::Empty => Change {
-            rewrites: true,
-            ..Change::destroying(title + ", losing its values", replace(table, after, after.fill.as_deref().unwrap_or("NULL")))
-        },
-    });
+/// A column that becomes one of another type.
+struct Changing<'a> {
+    dialect: Dialect,
+    table: &'a TableSchema,
+    before: &'a Column,
+    after: &'a Column,
 }
 
-/// A column of another storage class takes the place of one.
-fn replace(table: &TableSchema, column: &Column, value: &str) -> String {
-    let (name, target) = (quoted(&table.name), quoted(&column.name));
-    let passing = quoted(&format!("fourfold_moving_{}", column.number));
-    format!(
-        "ALTER TABLE {name} ADD COLUMN {passing} {storage}; UPDATE {name} SET {passing} = {value}; \
-         ALTER TABLE {name} DROP COLUMN {target}; ALTER TABLE {name} RENAME COLUMN {passing} TO {target}",
-        storage = column.storage()
-    )
+impl Changing<'_> {
+    fn update(&self, to: &str) -> String {
+        let column = quoted(&self.after.name);
+        format!("UPDATE {} SET {column} = {to} WHERE {column} IS NOT NULL", quoted(&self.table.name))
+    }
+
+    /// PostgreSQL's own change of type; a default of the old type would be in its way. Values that do not fit an Int are not to stop a
+    /// migration that said so, so the column has room for them.
+    fn retyped(&self, using: &str) -> String {
+        let (table, column) = (quoted(&self.table.name), quoted(&self.after.name));
+        let storage = Some(self.after.storage(self.dialect)).filter(|storage| *storage != "int4").unwrap_or("int8");
+        format!(
+            "ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT; ALTER TABLE {table} ALTER COLUMN {column} TYPE {storage} USING {using}"
+        )
+    }
+
+    /// The same values. What SQLite holds in one storage class, PostgreSQL may hold in two types.
+    fn widened(&self) -> String {
+        let (from, to) = (self.before.storage(self.dialect), self.after.storage(self.dialect));
+        if self.dialect == Dialect::Sqlite || from == to || (from, to) == ("int8", "int4") {
+            return String::new();
+        }
+        self.retyped(&format!("{}::{}", quoted(&self.after.name), if to == "int4" { "int8" } else { bare(to) }))
+    }
+
+    fn scaled(&self, digits: u32) -> String {
+        let column = quoted(&self.after.name);
+        match self.dialect {
+            Dialect::Sqlite => self.update(&format!("{column} * {}", 10i64.pow(digits))),
+            Dialect::Postgres => self.retyped(&format!("round({column}::numeric, {})", scale(&self.after.kind))),
+        }
+    }
+
+    fn cut(&self, digits: u32) -> String {
+        let column = quoted(&self.after.name);
+        match self.dialect {
+            Dialect::Sqlite => self.update(&format!("{column} / {}", 10i64.pow(digits))),
+            Dialect::Postgres => self.retyped(&format!("trunc({column}, {})", scale(&self.after.kind))),
+        }
+    }
+
+    fn cast(&self) -> String {
+        let (column, storage) = (quoted(&self.after.name), self.after.storage(self.dialect));
+        match self.dialect {
+            Dialect::Sqlite => self.replaced(&format!("CAST({column} AS {storage})")),
+            Dialect::Postgres => self.retyped(&format!("{column}::{}", bare(storage))),
+        }
+    }
+
+    fn emptied(&self) -> String {
+        self.replaced(self.after.fill.as_deref().unwrap_or("NULL"))
+    }
+
+    /// A column of another type takes the place of one.
+    fn replaced(&self, value: &str) -> String {
+        let (name, target) = (quoted(&self.table.name), quoted(&self.after.name));
+        let passing = quoted(&format!("fourfold_moving_{}", self.after.number));
+        format!(
+            "ALTER TABLE {name} ADD COLUMN {passing} {storage}; UPDATE {name} SET {passing} = {value}; \
+             ALTER TABLE {name} DROP COLUMN {target}; ALTER TABLE {name} RENAME COLUMN {passing} TO {target}",
+            storage = self.after.storage(self.dialect)
+        )
+    }
+}
+
+/// A type without its collation.
+fn bare(storage: &str) -> &str {
+    storage.split(' ').next().unwrap_or(storage)
+}
+
+/// Digits after the point.
+fn scale(kind: &str) -> u32 {
+    digits(kind).map_or(0, |(_, scale)| scale)
 }
 
 enum Conversion {
+    /// The same values.
     None,
     /// More digits after the point.
     Scale(u32),
@@ -224,8 +309,8 @@ enum Conversion {
     Cut(u32),
     /// The same form, but not every value fits.
     Narrow,
-    /// Another storage class with the same meaning.
-    Cast(&'static str),
+    /// Another type with the same meaning.
+    Cast,
     /// Nothing of it means anything in the new type.
     Empty,
 }
@@ -241,8 +326,7 @@ fn conversion(before: &str, after: &str) -> Conversion {
     match (before, after) {
         ("Int", "BigInt") => Conversion::None,
         ("BigInt", "Int") => Conversion::Narrow,
-        ("Int" | "BigInt", "Float") => Conversion::Cast("REAL"),
-        ("Int" | "BigInt", "String") => Conversion::Cast("TEXT"),
+        ("Int" | "BigInt", "Float" | "String") => Conversion::Cast,
         (_, "String") if before.starts_with("enum ") => Conversion::None,
         ("Json", "String") => Conversion::None,
         (_, _) if after.starts_with("enum ") && (before == "String" || before.starts_with("enum ")) => Conversion::Narrow,
@@ -252,7 +336,7 @@ fn conversion(before: &str, after: &str) -> Conversion {
                 (0, true) => Conversion::None,
                 (more, true) => Conversion::Scale(more),
             },
-            (Some((_, from)), Some((_, to))) if storage(after) == "INTEGER" => Conversion::Cut(from - to),
+            (Some((_, from)), Some((_, to))) => Conversion::Cut(from - to),
             _ => Conversion::Empty,
         },
     }
@@ -286,7 +370,10 @@ mod tests {
     }
 
     fn titles(have: &Schema, want: &Schema) -> Vec<String> {
-        diff(have, want).into_iter().map(|change| format!("{}{}", if change.destructive { "! " } else { "" }, change.title)).collect()
+        diff(Dialect::Sqlite, have, want)
+            .into_iter()
+            .map(|change| format!("{}{}", if change.destructive { "! " } else { "" }, change.title))
+            .collect()
     }
 
     #[test]
@@ -306,7 +393,7 @@ mod tests {
     fn columns_that_swap_their_names_pass_by_another() {
         let have = schema(vec![column(1, "id", "Int"), column(3, "a", "Int"), column(4, "b", "Int")]);
         let want = schema(vec![column(1, "id", "Int"), column(3, "b", "Int"), column(4, "a", "Int")]);
-        assert_eq!(diff(&have, &want).len(), 4);
+        assert_eq!(diff(Dialect::Sqlite, &have, &want).len(), 4);
     }
 
     #[test]
@@ -327,8 +414,21 @@ mod tests {
     fn a_widened_decimal_keeps_its_values() {
         let have = schema(vec![column(1, "id", "Int"), column(3, "a", "Decimal(10,2)")]);
         let want = schema(vec![column(1, "id", "Int"), column(3, "a", "Decimal(14,4)")]);
-        let changes = diff(&have, &want);
+        let changes = diff(Dialect::Sqlite, &have, &want);
         assert_eq!(changes[0].statement, r#"UPDATE "t" SET "a" = "a" * 100 WHERE "a" IS NOT NULL"#);
         assert!(changes[0].rewrites && !changes[0].destructive);
+        let retyped = |type_: &str, using: &str| {
+            format!(r#"ALTER TABLE "t" ALTER COLUMN "a" DROP DEFAULT; ALTER TABLE "t" ALTER COLUMN "a" TYPE {type_} USING {using}"#)
+        };
+        let postgres = diff(Dialect::Postgres, &have, &want);
+        assert_eq!(postgres[0].statement, retyped("numeric", r#"round("a"::numeric, 4)"#));
+        let (int, wide) = (schema(vec![column(1, "id", "Int"), column(3, "a", "Int")]), |kind| {
+            schema(vec![column(1, "id", "Int"), column(3, "a", kind)])
+        });
+        let statements = |want: &Schema| diff(Dialect::Postgres, &int, want).into_iter().map(|change| change.statement).collect::<Vec<_>>();
+        let index = |null: &str| [r#"DROP INDEX "index:1:3""#.to_owned(), format!(r#"CREATE INDEX "index:1:3" ON "t" ("a"{null})"#)];
+        let [drop, make] = index(" NULLS FIRST");
+        assert_eq!(statements(&wide("BigInt")), [drop.clone(), retyped("int8", r#""a"::int8"#), make.clone()]);
+        assert_eq!(statements(&wide("String")), [drop, retyped(r#"text COLLATE "C""#, r#""a"::text"#), make]);
     }
 }

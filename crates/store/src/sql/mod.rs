@@ -3,18 +3,26 @@
 //! A [`Statement`] is text with numbered parameters and says where each parameter's value comes from; no value of a request is ever
 //! in the text. Rows are `t0`, `t1`, … by their level in the plan. Read [`read`](mod@read) first, then [`node`].
 //!
-//! The dialect is SQLite's: what it lacks (Unicode lower case, checked arithmetic, truncation of moments) are functions named
-//! `ff_…` that the store registers.
+//! There are two dialects. What SQLite lacks (Unicode lower case, checked arithmetic, truncation of moments) are functions named `ff_…` that
+//! the store registers; what PostgreSQL lacks are those of [`functions`], which the store creates. The rows that statements bring are put
+//! together in [`fetched`], which is the same for both.
 
 pub mod codec;
+pub mod dialect;
 pub mod diff;
+pub mod fetched;
+pub mod functions;
 pub mod node;
 pub mod read;
 pub mod schema;
+#[cfg(test)]
+mod tests;
 pub mod write;
 
 pub use codec::Codec;
+pub use dialect::Dialect;
 pub use diff::{Change, diff};
+pub use fetched::Fetched;
 pub use node::{NodeWriter, Source, Statement, Table};
 pub use read::{ChildSql, FetchSql, GroupColumn, KindSql, Measured, OwnedSql, fetch};
 pub use schema::{Column, Schema, TableSchema};

@@ -1,6 +1,6 @@
 //! From a [`Node`] to an expression in SQL, with the same meaning that `eval` gives it.
 //!
-//! Kleene's logic is SQL's own. Where only truth counts (a condition of WHERE, of EXISTS, of CASE), unknown may come out as false,
+//! Kleene's logic is SQL's own. What PostgreSQL's types ask for beyond that is in `typed`. Where only truth counts (a condition of WHERE, of EXISTS, of CASE), unknown may come out as false,
 //! which lets an index answer an `IN`; under a NOT it may not.
 
 use std::fmt::Write as _;
@@ -9,7 +9,10 @@ use fourfold_model::expr::{Arithmetic, Compare, Function};
 use fourfold_model::{Base, EntityId, FieldId, KEY, Model, OwnedId, Value};
 use fourfold_plan::{Level, Node, Set};
 
-use super::{owner_number, put_name, put_text};
+use super::dialect::parameter_type;
+use super::{Dialect, owner_number, put_name};
+
+mod typed;
 
 /// What a level's row is a row of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +32,10 @@ pub enum Source {
         index: u16,
         /// Its type.
         base: Base,
-        /// Whether it is a list, bound as a table-valued array.
+        /// Whether it is a list, bound as an array.
         list: bool,
     },
-    /// The keys of all parents, bound as a table-valued array.
+    /// The keys of all parents, bound as an array.
     Keys,
     /// The key of the only parent.
     Key,
@@ -44,7 +47,7 @@ pub enum Source {
     Values(Vec<Value>, Base),
 }
 
-/// SQL text and where its parameters' values come from: `?1` is the first source.
+/// SQL text and where its parameters' values come from: `?1` or `$1` is the first source.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Statement {
     /// The text.
@@ -55,6 +58,7 @@ pub struct Statement {
 
 /// Writes nodes into one statement.
 pub struct NodeWriter<'m> {
+    dialect: Dialect,
     model: &'m Model,
     /// The statement so far.
     pub statement: Statement,
@@ -64,13 +68,13 @@ pub struct NodeWriter<'m> {
 
 impl<'m> NodeWriter<'m> {
     /// A statement whose level 0 is a row of `entity`.
-    pub fn new(model: &'m Model, entity: EntityId) -> NodeWriter<'m> {
-        NodeWriter { model, statement: Statement::default(), levels: vec![Some(Table::Entity(entity))], lift: false }
+    pub fn new(dialect: Dialect, model: &'m Model, entity: EntityId) -> NodeWriter<'m> {
+        NodeWriter { dialect, model, statement: Statement::default(), levels: vec![Some(Table::Entity(entity))], lift: false }
     }
 
     /// The same, with every constant bound as a parameter: for nodes that were closed over values (probes).
-    pub fn lifting(model: &'m Model, entity: EntityId) -> NodeWriter<'m> {
-        NodeWriter { lift: true, ..NodeWriter::new(model, entity) }
+    pub fn lifting(dialect: Dialect, model: &'m Model, entity: EntityId) -> NodeWriter<'m> {
+        NodeWriter { lift: true, ..NodeWriter::new(dialect, model, entity) }
     }
 
     /// Adds text.
@@ -89,8 +93,22 @@ impl<'m> NodeWriter<'m> {
         let _ = write!(self.statement.text, "{number}");
     }
 
-    /// Adds the marker of a parameter with this source.
-    pub fn put_source(&mut self, source: Source) {
+    /// Adds a parameter with this source: PostgreSQL is told its type.
+    pub fn put_source(&mut self, source: Source, base: Base) {
+        let (list, text) = (source.is_list(), matches!(base, Base::String | Base::Enum(_)));
+        if self.dialect == Dialect::Sqlite {
+            return self.put_marker(source);
+        }
+        // Else a comparison of two that are no columns would be in the database's own order.
+        self.put(if text && !list { "(" } else { "" });
+        self.put_marker(source);
+        self.put("::");
+        self.put(parameter_type(base));
+        self.put(if list { "[]" } else { "" });
+        self.put(if text && !list { " COLLATE \"C\")" } else { "" });
+    }
+
+    fn put_marker(&mut self, source: Source) {
         let number = match self.statement.sources.iter().position(|known| *known == source) {
             Some(index) => index + 1,
             None => {
@@ -98,12 +116,12 @@ impl<'m> NodeWriter<'m> {
                 self.statement.sources.len()
             }
         };
-        let _ = write!(self.statement.text, "?{number}");
+        self.dialect.put_marker(&mut self.statement.text, number);
     }
 
     /// Adds a parameter of the plan.
     pub fn put_param(&mut self, index: u16, base: Base, list: bool) {
-        self.put_source(Source::Param { index, base, list });
+        self.put_source(Source::Param { index, base, list }, base);
     }
 
     /// Adds `tN."column"`.
@@ -167,16 +185,18 @@ impl<'m> NodeWriter<'m> {
             Node::Exists { entity, level, body } => self.exists(*entity, *level, body),
             Node::ExistsOwned { owned, parent, list, level, body } => self.exists_owned(*owned, (*parent, *list), *level, body),
             Node::Not(a) => self.wrapped("(NOT ", a, ")"),
-            Node::And(parts) => self.connected(parts, " AND ", "1", loose),
-            Node::Or(parts) => self.connected(parts, " OR ", "0", loose),
+            Node::And(parts) => self.connected(parts, " AND ", true, loose),
+            Node::Or(parts) => self.connected(parts, " OR ", false, loose),
             Node::Truth(a) if loose => self.node(a, true),
             Node::Truth(a) => self.wrapped("(", a, " IS TRUE)"),
             Node::Compare(by, a, b) => self.paired(a, comparison(*by), b),
-            Node::Same(a, b) => self.paired(a, " IS ", b),
+            Node::Same(a, b) => self.paired(a, if self.is_postgres() { " IS NOT DISTINCT FROM " } else { " IS " }, b),
             Node::IsNull(a) => self.is_null(a),
             Node::In(a, set) => self.within(a, set, loose),
+            Node::Arithmetic(by, a, b) if self.is_postgres() => self.arithmetic(*by, a, b),
             Node::Arithmetic(by, a, b) => self.function(arithmetic(*by), &[a, b]),
             Node::Conditional(a, b, c) => self.conditional(a, b, c),
+            Node::Rescale { of, to, .. } if self.is_postgres() => self.round(of, *to),
             Node::Rescale { of, from, to } => self.rescale(of, to.saturating_sub(*from)),
             Node::Call(function, parts) => self.call(*function, parts),
         }
@@ -196,9 +216,9 @@ impl<'m> NodeWriter<'m> {
         self.put(")");
     }
 
-    fn connected(&mut self, parts: &[Node], between: &str, of_nothing: &str, loose: bool) {
+    fn connected(&mut self, parts: &[Node], between: &str, of_nothing: bool, loose: bool) {
         if parts.is_empty() {
-            return self.put(of_nothing);
+            return self.truth(of_nothing);
         }
         self.put("(");
         for (index, part) in parts.iter().enumerate() {
@@ -234,7 +254,7 @@ impl<'m> NodeWriter<'m> {
 
     fn is_null(&mut self, node: &Node) {
         match self.owned_list(node) {
-            Some(_) => self.put("0"),
+            Some(_) => self.truth(false),
             None => self.wrapped("(", node, " IS NULL)"),
         }
     }
@@ -298,6 +318,9 @@ impl<'m> NodeWriter<'m> {
         self.put_number(self.owner(parent, list));
         let _ = write!(self.statement.text, " AND t{level}._parent = ");
         self.put_column(parent, KEY);
+        if let Some(Table::Entity(id)) = self.table(parent) {
+            self.dialect.put_parent(&mut self.statement.text, "", self.model.entity(id).key_type());
+        }
     }
 
     fn owner(&self, parent: Level, list: FieldId) -> i64 {
@@ -312,6 +335,9 @@ impl<'m> NodeWriter<'m> {
 
     fn within(&mut self, a: &Node, set: &Set, loose: bool) {
         match set {
+            Set::Column(level, list) if self.is_postgres() => {
+                self.any_of(a, loose, |writer| writer.put_column(*level, *list));
+            }
             Set::Column(level, list) => {
                 self.put("ff_has(");
                 self.put_column(*level, *list);
@@ -338,11 +364,15 @@ impl<'m> NodeWriter<'m> {
     }
 
     fn within_array(&mut self, a: &Node, source: Source, loose: bool) {
+        if self.is_postgres() {
+            let base = source.base().unwrap_or(Base::BigInt);
+            return self.any_of(a, loose, |writer| writer.put_source(source, base));
+        }
         self.null_when_null(a, loose, |writer| {
             writer.put("(");
             writer.node(a, false);
             writer.put(" IN rarray(");
-            writer.put_source(source);
+            writer.put_marker(source);
             writer.put("))");
         });
     }
@@ -350,11 +380,14 @@ impl<'m> NodeWriter<'m> {
     /// Each part is written once, however deep an `in` stands in another: a copy would double the text at each level.
     fn within_nodes(&mut self, a: &Node, parts: &[Node], loose: bool) {
         if parts.is_empty() {
-            return self.null_when_null(a, loose, |writer| writer.put("0"));
+            return self.null_when_null(a, loose, |writer| writer.truth(false));
         }
         if loose || parts.iter().all(|part| matches!(part, Node::Constant(value, _) if !value.is_null())) {
             self.put("(");
             return self.in_list(a, parts, |writer, part| writer.node(part, false));
+        }
+        if self.is_postgres() {
+            return self.any_of(a, loose, |writer| writer.array(parts));
         }
         // A null among the members is no match, and does not make the rest unknown: it stands as infinity, which no value is. The plus
         // takes the column's affinity away, which would make a text of that.
@@ -387,15 +420,24 @@ impl<'m> NodeWriter<'m> {
     fn call(&mut self, function: Function, parts: &[Node]) {
         match (function, parts) {
             (Function::Size, [of]) => self.size(of),
-            (Function::Lower, [of]) => self.function("ff_lower", &[of]),
+            (Function::Lower, [of]) => self.lower(of),
             (Function::Contains, [text, part]) => {
                 self.put("(");
-                self.function("instr", &[text, part]);
+                self.function(if self.is_postgres() { "strpos" } else { "instr" }, &[text, part]);
                 self.put(" > 0)");
             }
+            (Function::StartsWith, [text, part]) if self.is_postgres() => self.function("starts_with", &[text, part]),
             (Function::StartsWith, [text, part]) => self.function("ff_starts_with", &[text, part]),
             (Function::EndsWith, [text, part]) => self.function("ff_ends_with", &[text, part]),
             _ => self.put("NULL"),
+        }
+    }
+
+    /// By the root's rules, which are `eval`'s.
+    fn lower(&mut self, of: &Node) {
+        match self.dialect {
+            Dialect::Sqlite => self.function("ff_lower", &[of]),
+            Dialect::Postgres => self.wrapped("(lower(", of, " COLLATE \"und-x-icu\") COLLATE \"C\")"),
         }
     }
 
@@ -415,10 +457,11 @@ impl<'m> NodeWriter<'m> {
                 let size = Node::Call(Function::Size, vec![value.as_ref().clone()]);
                 self.one(*entity, *level, key, guard.as_deref(), &size);
             }
-            Node::Constant(Value::Owned(rows), _) => self.put_number(rows.len() as i64),
-            Node::Constant(Value::List(values), _) => self.put_number(values.len() as i64),
+            Node::Constant(Value::Owned(rows), _) => self.whole(rows.len() as i64),
+            Node::Constant(Value::List(values), _) => self.whole(values.len() as i64),
             _ => match self.owned_list(of) {
                 Some((owned, list)) => self.owned_size(owned, list),
+                None if self.is_list(of) && self.is_postgres() => self.function("cardinality", &[of]),
                 None if self.is_list(of) => self.function("json_array_length", &[of]),
                 None => self.function("length", &[of]),
             },
@@ -460,23 +503,60 @@ impl<'m> NodeWriter<'m> {
 
     fn constant(&mut self, value: &Value, base: Base) {
         match value {
+            Value::Null if self.is_postgres() => self.typed_null(base),
             Value::Null => self.put("NULL"),
-            Value::Boolean(value) => self.put(if *value { "1" } else { "0" }),
-            _ if self.lift => self.put_source(Source::Value(value.clone(), base)),
-            Value::Int(number) => self.put_number(*number),
-            Value::DateTime(number) => self.put_number(*number),
-            Value::Date(days) => self.put_number(i64::from(*days)),
-            Value::Text(text) => put_text(&mut self.statement.text, text),
+            Value::Boolean(value) => self.truth(*value),
+            _ if self.lift => self.put_source(Source::Value(value.clone(), base), of_constant(value, base)),
+            Value::Int(number) => self.whole(*number),
+            Value::DateTime(number) if !self.is_postgres() => self.put_number(*number),
+            Value::Date(days) if !self.is_postgres() => self.put_number(i64::from(*days)),
+            Value::Text(text) => self.text(text),
             Value::Enum(number) => match base {
                 Base::Enum(id) => match self.model.enumeration(id).by_number(*number) {
-                    Some(value) => put_text(&mut self.statement.text, &value.column),
-                    None => self.put("NULL"),
+                    Some(value) => self.text(&value.column),
+                    None => self.typed_null(base),
                 },
                 _ => self.put("NULL"),
             },
             // Exact forms of the rest are the store's affair, which binds them.
-            _ => self.put_source(Source::Value(value.clone(), base)),
+            _ => self.put_source(Source::Value(value.clone(), base), of_constant(value, base)),
         }
+    }
+
+    fn truth(&mut self, truth: bool) {
+        self.put(match (self.dialect, truth) {
+            (Dialect::Sqlite, true) => "1",
+            (Dialect::Sqlite, false) => "0",
+            (Dialect::Postgres, true) => "TRUE",
+            (Dialect::Postgres, false) => "FALSE",
+        });
+    }
+
+    fn is_postgres(&self) -> bool {
+        self.dialect == Dialect::Postgres
+    }
+}
+
+impl Source {
+    fn is_list(&self) -> bool {
+        matches!(self, Source::Param { list: true, .. } | Source::Keys | Source::Values(..))
+    }
+
+    fn base(&self) -> Option<Base> {
+        match self {
+            Source::Param { base, .. } | Source::Value(_, base) | Source::Values(_, base) => Some(*base),
+            Source::Most => Some(Base::BigInt),
+            Source::Keys | Source::Key => None,
+        }
+    }
+}
+
+/// A constant's own type: one that was compiled into another's stands as it is.
+fn of_constant(value: &Value, base: Base) -> Base {
+    match value {
+        Value::Decimal(decimal) => Base::Decimal { precision: 18, scale: decimal.scale },
+        Value::Int(_) if !matches!(base, Base::Decimal { .. }) => Base::BigInt,
+        _ => base,
     }
 }
 

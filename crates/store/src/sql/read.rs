@@ -8,7 +8,7 @@ use fourfold_op::{Measure, Truncate};
 use fourfold_plan::{Child, Fetch, FetchKind, GroupFetch, Link, Node, PageFetch};
 
 use super::node::{NodeWriter, Source, Statement, Table};
-use super::{Codec, owner_number, quoted};
+use super::{Codec, Dialect, owner_number, quoted};
 
 /// The statements of a fetch and the meaning of their columns.
 #[derive(Clone, Debug)]
@@ -104,11 +104,12 @@ pub struct ChildSql {
 }
 
 /// The statements of a fetch.
-pub fn fetch(model: &Model, fetch: &Fetch) -> FetchSql {
-    Compiler { model, fetch, link: None }.fetch()
+pub fn fetch(dialect: Dialect, model: &Model, fetch: &Fetch) -> FetchSql {
+    Compiler { dialect, model, fetch, link: None }.fetch()
 }
 
 struct Compiler<'m> {
+    dialect: Dialect,
     model: &'m Model,
     fetch: &'m Fetch,
     link: Option<Link>,
@@ -138,7 +139,7 @@ impl Compiler<'_> {
     }
 
     fn child(&self, child: &Child) -> ChildSql {
-        let compiler = Compiler { model: self.model, fetch: &child.fetch, link: Some(child.link) };
+        let compiler = Compiler { dialect: self.dialect, model: self.model, fetch: &child.fetch, link: Some(child.link) };
         ChildSql { link: child.link, fetch: compiler.fetch() }
     }
 
@@ -171,25 +172,26 @@ impl Compiler<'_> {
     fn rows_of_all(&self) -> Option<Statement> {
         let (FetchKind::Page(page), Some(Link::Many(field))) = (&self.fetch.kind, self.link) else { return None };
         let [by] = page.order.as_slice() else { return None };
-        if by.slot != Some(KEY) || by.descending {
+        // PostgreSQL promises no order, and would sort them all to keep one.
+        if by.slot != Some(KEY) || by.descending || self.dialect == Dialect::Postgres {
             return None;
         }
         let mut writer = self.writer();
         writer.put("SELECT k.rowid, ");
         self.put_columns(&mut writer);
-        self.put_from_keys(&mut writer);
+        self.put_from_keys(&mut writer, field);
         writer.put(" WHERE ");
         writer.put_column(0, field);
         writer.put(" = k.value");
         writer.and_condition(self.fetch.filter.as_ref());
         writer.and_condition(page.start.as_ref());
         writer.put(" LIMIT ");
-        writer.put_source(Source::Most);
+        writer.put_source(Source::Most, Base::BigInt);
         Some(writer.statement)
     }
 
     fn writer(&self) -> NodeWriter<'_> {
-        NodeWriter::new(self.model, self.fetch.entity)
+        NodeWriter::new(self.dialect, self.model, self.fetch.entity)
     }
 
     fn put_from(&self, writer: &mut NodeWriter<'_>) {
@@ -213,9 +215,11 @@ impl Compiler<'_> {
     /// Rows for the keys of all parents, each as often as it is asked for.
     fn by_keys(&self, field: FieldId) -> Statement {
         let mut writer = self.writer();
-        writer.put("SELECT k.rowid, ");
+        writer.put("SELECT ");
+        self.put_number(&mut writer);
+        writer.put(", ");
         self.put_columns(&mut writer);
-        self.put_from_keys(&mut writer);
+        self.put_from_keys(&mut writer, field);
         writer.put(" WHERE ");
         writer.put_column(0, field);
         writer.put(" = k.value");
@@ -223,11 +227,32 @@ impl Compiler<'_> {
         writer.statement
     }
 
-    fn put_from_keys(&self, writer: &mut NodeWriter<'_>) {
-        writer.put(" FROM rarray(");
-        writer.put_source(Source::Keys);
+    /// The number of a key in the array of all parents' keys, from 1.
+    fn put_number(&self, writer: &mut NodeWriter<'_>) {
+        writer.put(match self.dialect {
+            Dialect::Sqlite => "k.rowid",
+            Dialect::Postgres => "k.number",
+        });
+    }
+
+    /// The keys of all parents, with their numbers; they are of a column's type.
+    fn put_keys_table(&self, writer: &mut NodeWriter<'_>, field: FieldId) {
+        match self.dialect {
+            Dialect::Sqlite => writer.put("rarray("),
+            Dialect::Postgres => writer.put("unnest("),
+        }
+        writer.put_source(Source::Keys, self.model.entity(self.fetch.entity).field(field).ty.base);
+        writer.put(match self.dialect {
+            Dialect::Sqlite => ") AS k",
+            Dialect::Postgres => ") WITH ORDINALITY AS k(value, number)",
+        });
+    }
+
+    fn put_from_keys(&self, writer: &mut NodeWriter<'_>, field: FieldId) {
+        writer.put(" FROM ");
+        self.put_keys_table(writer, field);
         // CROSS JOIN keeps the order: SQLite would otherwise be free to scan the table and look into the array.
-        writer.put(") AS k CROSS JOIN ");
+        writer.put(" CROSS JOIN ");
         self.put_from(writer);
     }
 
@@ -238,7 +263,7 @@ impl Compiler<'_> {
         self.put_columns(&mut writer);
         writer.put(" FROM ");
         self.put_from(&mut writer);
-        self.put_where(&mut writer, parent.map(|field| (field, Source::Key)), page.start.as_ref());
+        self.put_where(&mut writer, parent, page.start.as_ref());
         self.put_order(&mut writer, page);
         self.put_limit(&mut writer, page);
         writer.statement
@@ -246,35 +271,65 @@ impl Compiler<'_> {
 
     /// A page for each parent: the rows that an inner, correlated page finds through the relation's index.
     ///
-    /// A window function would read all rows of every parent; this stops at each page's end.
+    /// A window function over all rows would read all of every parent; this stops at each page's end.
     fn pages(&self, page: &PageFetch, field: FieldId) -> Statement {
+        match self.dialect {
+            Dialect::Sqlite => self.pages_within(page, field),
+            Dialect::Postgres => self.pages_beside(page, field),
+        }
+    }
+
+    fn pages_within(&self, page: &PageFetch, field: FieldId) -> Statement {
         let mut writer = self.writer();
         writer.put("SELECT k.rowid, ");
         self.put_columns(&mut writer);
-        self.put_from_keys(&mut writer);
+        self.put_from_keys(&mut writer, field);
         writer.put(" WHERE t0.rowid IN (SELECT t0.rowid FROM ");
         self.put_from(&mut writer);
+        self.put_rows_of_page(&mut writer, page, field);
+        writer.put(") ORDER BY k.rowid");
+        self.put_keys(&mut writer, page, true);
+        writer.statement
+    }
+
+    /// The same beside each key. The rows are numbered as they come in their order, so that nothing is compared twice; the number is the last
+    /// column.
+    fn pages_beside(&self, page: &PageFetch, field: FieldId) -> Statement {
+        let mut writer = self.writer();
+        writer.put("SELECT k.number, p.* FROM ");
+        self.put_keys_table(&mut writer, field);
+        writer.put(" CROSS JOIN LATERAL (SELECT ");
+        self.put_columns(&mut writer);
+        writer.put(", row_number() OVER (");
+        self.put_order(&mut writer, page);
+        writer.put(") AS \"fourfold order\" FROM ");
+        self.put_from(&mut writer);
+        self.put_rows_of_page(&mut writer, page, field);
+        writer.put(") AS p ORDER BY k.number, p.\"fourfold order\"");
+        writer.statement
+    }
+
+    /// From the WHERE of a page of the parent `k` to its end.
+    fn put_rows_of_page(&self, writer: &mut NodeWriter<'_>, page: &PageFetch, field: FieldId) {
         writer.put(" WHERE ");
         writer.put_column(0, field);
         writer.put(" = k.value");
         writer.and_condition(self.fetch.filter.as_ref());
         writer.and_condition(page.start.as_ref());
-        self.put_order(&mut writer, page);
-        self.put_limit(&mut writer, page);
-        writer.put(") ORDER BY k.rowid");
-        self.put_keys(&mut writer, page, true);
-        writer.statement
+        self.put_order(writer, page);
+        self.put_limit(writer, page);
     }
 
     fn total(&self, cap: u64) -> Statement {
         let mut writer = self.writer();
         match self.link {
             Some(Link::Many(field)) => {
-                writer.put("SELECT k.rowid, (");
+                writer.put("SELECT ");
+                self.put_number(&mut writer);
+                writer.put(", (");
                 self.put_count(&mut writer, Some(field), cap);
-                writer.put(") FROM rarray(");
-                writer.put_source(Source::Keys);
-                writer.put(") AS k");
+                writer.put(") FROM ");
+                self.put_keys_table(&mut writer, field);
             }
             _ => self.put_count(&mut writer, None, cap),
         }
@@ -295,17 +350,17 @@ impl Compiler<'_> {
         }
         writer.put(" LIMIT ");
         writer.put_number(i64::try_from(cap).unwrap_or(i64::MAX - 1) + 1);
-        writer.put(")");
+        writer.put(if self.dialect == Dialect::Postgres { ") AS c" } else { ")" });
     }
 
-    fn put_where(&self, writer: &mut NodeWriter<'_>, parent: Option<(FieldId, Source)>, start: Option<&Node>) {
+    fn put_where(&self, writer: &mut NodeWriter<'_>, parent: Option<FieldId>, start: Option<&Node>) {
         let conditions = [self.fetch.filter.as_ref(), start];
         let mut word = " WHERE ";
-        if let Some((field, key)) = parent {
+        if let Some(field) = parent {
             writer.put(word);
             writer.put_column(0, field);
             writer.put(" = ");
-            writer.put_source(key);
+            writer.put_source(Source::Key, self.model.entity(self.fetch.entity).field(field).ty.base);
             word = " AND ";
         }
         for condition in conditions.into_iter().flatten().filter(|condition| !condition.is_true()) {
@@ -315,7 +370,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// SQLite's own order of nulls is ours: first ascending, last descending.
+    /// SQLite's own order of nulls is ours: first ascending, last descending. PostgreSQL's is the other way round.
     fn put_order(&self, writer: &mut NodeWriter<'_>, page: &PageFetch) {
         writer.put(" ORDER BY ");
         self.put_keys(writer, page, false);
@@ -328,9 +383,12 @@ impl Compiler<'_> {
             }
             following = true;
             writer.put_value(&key.node);
-            if key.descending {
-                writer.put(" DESC");
-            }
+            writer.put(match (self.dialect, key.descending) {
+                (Dialect::Sqlite, false) => "",
+                (Dialect::Sqlite, true) => " DESC",
+                (Dialect::Postgres, false) => " NULLS FIRST",
+                (Dialect::Postgres, true) => " DESC NULLS LAST",
+            });
         }
     }
 
@@ -392,17 +450,21 @@ impl Compiler<'_> {
         let definition = entity.field(field);
         let Base::Owned(id) = definition.ty.base else { return None };
         let owned = self.model.owned(id);
-        let mut text = String::from("SELECT k.rowid, o._ordinal");
+        let mut writer = self.writer();
+        writer.put("SELECT ");
+        self.put_number(&mut writer);
+        writer.put(", o._ordinal");
         for column in owned.fields.iter() {
-            text.push_str(", o.");
-            super::put_name(&mut text, &column.column);
+            writer.put(", o.");
+            writer.put_name(&column.column);
         }
+        writer.put(" FROM ");
+        self.put_keys_table(&mut writer, KEY);
         let owner = owner_number(entity.number, definition.number);
-        text.push_str(" FROM rarray(?1) AS k CROSS JOIN ");
-        text.push_str(&quoted(&owned.table));
-        text.push_str(&format!(" AS o WHERE o._owner = {owner} AND o._parent = k.value"));
+        writer.put(&format!(" CROSS JOIN {} AS o WHERE o._owner = {owner} AND o._parent = ", quoted(&owned.table)));
+        self.dialect.put_parent(&mut writer.statement.text, "k.value", entity.key_type());
         let columns = owned.fields.iter().map(|field| Codec::of_type(field.ty)).collect();
-        Some(OwnedSql { field, owned: id, rows: Statement { text, sources: vec![Source::Keys] }, columns })
+        Some(OwnedSql { field, owned: id, rows: writer.statement, columns })
     }
 
     fn groups(&self, groups: &GroupFetch) -> Statement {
@@ -411,11 +473,11 @@ impl Compiler<'_> {
         let mut following = false;
         for (node, base, by) in &groups.keys {
             separate(&mut writer, &mut following);
-            put_truncated(&mut writer, node, *base, *by);
+            put_truncated(self.dialect, &mut writer, node, *base, *by);
         }
         for (measure, of) in &groups.measures {
             separate(&mut writer, &mut following);
-            put_measure(&mut writer, *measure, of.as_ref().map(|(node, _)| node));
+            put_measure(self.dialect, &mut writer, *measure, of.as_ref());
         }
         if !following {
             writer.put("1");
@@ -423,8 +485,9 @@ impl Compiler<'_> {
         writer.put(" FROM ");
         self.put_from(&mut writer);
         self.put_where(&mut writer, None, None);
-        put_places(&mut writer, " GROUP BY ", groups.keys.len());
-        put_places(&mut writer, " ORDER BY ", groups.keys.len());
+        put_places(&mut writer, " GROUP BY ", groups.keys.len(), "");
+        let nulls = if self.dialect == Dialect::Postgres { " NULLS FIRST" } else { "" };
+        put_places(&mut writer, " ORDER BY ", groups.keys.len(), nulls);
         writer.put(" LIMIT ");
         writer.put_number(i64::from(groups.limit) + 1);
         writer.statement
@@ -439,16 +502,23 @@ fn separate(writer: &mut NodeWriter<'_>, following: &mut bool) {
 }
 
 /// `GROUP BY 1, 2`.
-fn put_places(writer: &mut NodeWriter<'_>, words: &str, count: usize) {
+fn put_places(writer: &mut NodeWriter<'_>, words: &str, count: usize, after: &str) {
     for place in 1..=count {
         writer.put(if place == 1 { words } else { ", " });
         writer.put_number(place as i64);
+        writer.put(after);
     }
 }
 
-fn put_truncated(writer: &mut NodeWriter<'_>, node: &Node, base: Base, by: Option<Truncate>) {
+fn put_truncated(dialect: Dialect, writer: &mut NodeWriter<'_>, node: &Node, base: Base, by: Option<Truncate>) {
     let Some(by) = by else { return writer.put_value(node) };
-    writer.put(if base == Base::Date { "ff_truncate_date('" } else { "ff_truncate('" });
+    let (before, after) = match (dialect, base) {
+        (Dialect::Sqlite, Base::Date) => ("ff_truncate_date('", ")"),
+        (Dialect::Sqlite, _) => ("ff_truncate('", ")"),
+        (Dialect::Postgres, Base::Date) => ("date_trunc('", "::timestamp)::date"),
+        (Dialect::Postgres, _) => ("date_trunc('", ", 'UTC')"),
+    };
+    writer.put(before);
     writer.put(match by {
         Truncate::Hour => "hour",
         Truncate::Day => "day",
@@ -458,11 +528,11 @@ fn put_truncated(writer: &mut NodeWriter<'_>, node: &Node, base: Base, by: Optio
     });
     writer.put("', ");
     writer.put_value(node);
-    writer.put(")");
+    writer.put(after);
 }
 
-fn put_measure(writer: &mut NodeWriter<'_>, measure: Measure, of: Option<&Node>) {
-    let Some(node) = of else { return writer.put("count(*)") };
+fn put_measure(dialect: Dialect, writer: &mut NodeWriter<'_>, measure: Measure, of: Option<&(Node, Base)>) {
+    let Some((node, base)) = of else { return writer.put("count(*)") };
     let function = match measure {
         Measure::Count | Measure::CountOf(_) => "count(",
         Measure::CountDistinct(_) => "count(DISTINCT ",
@@ -470,9 +540,11 @@ fn put_measure(writer: &mut NodeWriter<'_>, measure: Measure, of: Option<&Node>)
         Measure::Min(_) => "min(",
         Measure::Max(_) => "max(",
     };
+    // PostgreSQL has no least UUID; as text they are in the same order.
+    let as_text = dialect == Dialect::Postgres && *base == Base::Uuid && matches!(measure, Measure::Min(_) | Measure::Max(_));
     writer.put(function);
     writer.put_value(node);
-    writer.put(")");
+    writer.put(if as_text { "::text COLLATE \"C\")::uuid" } else { ")" });
     if let Measure::Average(_) = measure {
         writer.put(", count(");
         writer.put_value(node);

@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 
 use fourfold_model::{Base, Default as FieldDefault, Entity, Field, Model, OwnedType, Type, Value};
 
-use super::{put_name, put_text, quoted};
+use super::dialect::{put_index_column, text_literal};
+use super::{Dialect, put_name, quoted};
 
 /// Every table of a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,10 +57,10 @@ pub struct Index {
 }
 
 impl Schema {
-    /// What a model asks for.
-    pub fn of(model: &Model) -> Schema {
-        let entities = model.entities.iter().map(|entity| TableSchema::of_entity(model, entity));
-        let owned = model.owned.iter().map(|owned| TableSchema::of_owned(model, owned));
+    /// What a model asks for; the literals are the dialect's.
+    pub fn of(dialect: Dialect, model: &Model) -> Schema {
+        let entities = model.entities.iter().map(|entity| TableSchema::of_entity(dialect, model, entity));
+        let owned = model.owned.iter().map(|owned| TableSchema::of_owned(dialect, model, owned));
         Schema { tables: entities.chain(owned).collect() }
     }
 
@@ -123,18 +124,18 @@ fn index_line(rest: &str, unique: bool) -> Option<Index> {
 }
 
 impl TableSchema {
-    fn of_entity(model: &Model, entity: &Entity) -> TableSchema {
+    fn of_entity(dialect: Dialect, model: &Model, entity: &Entity) -> TableSchema {
         TableSchema {
             number: entity.number,
             owned: false,
             name: entity.table.to_string(),
-            columns: columns(model, &entity.fields),
-            indexes: indexes(entity),
+            columns: columns(dialect, model, &entity.fields),
+            indexes: indexes(dialect, entity),
         }
     }
 
-    fn of_owned(model: &Model, owned: &OwnedType) -> TableSchema {
-        let columns = columns(model, &owned.fields);
+    fn of_owned(dialect: Dialect, model: &Model, owned: &OwnedType) -> TableSchema {
+        let columns = columns(dialect, model, &owned.fields);
         TableSchema { number: owned.number, owned: true, name: owned.table.to_string(), columns, indexes: Vec::new() }
     }
 
@@ -144,42 +145,63 @@ impl TableSchema {
     }
 
     /// `CREATE TABLE`, without its indexes.
-    pub fn create(&self) -> String {
+    pub fn create(&self, dialect: Dialect) -> String {
         let mut out = format!("CREATE TABLE {} (", quoted(&self.name));
+        let mut following = false;
         if self.owned {
-            out.push_str("_owner INTEGER NOT NULL, _parent ANY NOT NULL, _ordinal INTEGER NOT NULL, ");
+            out.push_str(match dialect {
+                Dialect::Sqlite => "_owner INTEGER NOT NULL, _parent ANY NOT NULL, _ordinal INTEGER NOT NULL",
+                Dialect::Postgres => "_owner int8 NOT NULL, _parent text COLLATE \"C\" NOT NULL, _ordinal int8 NOT NULL",
+            });
+            following = true;
         }
         for (index, column) in self.columns.iter().enumerate() {
-            if index > 0 {
+            if std::mem::replace(&mut following, true) {
                 out.push_str(", ");
             }
             put_name(&mut out, &column.name);
             out.push(' ');
-            out.push_str(column.storage());
-            if index == 0 && !self.owned {
+            out.push_str(column.storage(dialect));
+            if index == 0 && !self.owned && dialect == Dialect::Sqlite {
                 // INTEGER PRIMARY KEY is the row's own number: a look-up by key is one descent.
-                out.push_str(if column.storage() == "INTEGER" { " PRIMARY KEY" } else { " NOT NULL PRIMARY KEY" });
+                out.push_str(if column.storage(dialect) == "INTEGER" { " PRIMARY KEY" } else { " NOT NULL PRIMARY KEY" });
             }
         }
-        out.push_str(if self.owned { ", PRIMARY KEY (_owner, _parent, _ordinal)) STRICT, WITHOUT ROWID" } else { ") STRICT" });
+        self.put_end(dialect, &mut out);
         out
     }
 
+    /// The end of a `CREATE TABLE`: the primary key, where no column says it.
+    fn put_end(&self, dialect: Dialect, out: &mut String) {
+        match (dialect, self.owned, self.columns.first()) {
+            (Dialect::Sqlite, true, _) => out.push_str(", PRIMARY KEY (_owner, _parent, _ordinal)) STRICT, WITHOUT ROWID"),
+            (Dialect::Sqlite, false, _) => out.push_str(") STRICT"),
+            (Dialect::Postgres, true, _) => {
+                out.push_str(&format!(", CONSTRAINT \"key:{}\" PRIMARY KEY (_owner, _parent, _ordinal))", self.number));
+            }
+            (Dialect::Postgres, false, Some(key)) => {
+                out.push_str(&format!(", CONSTRAINT {} PRIMARY KEY ({}))", quoted(&self.key_name()), quoted(&key.name)));
+            }
+            (Dialect::Postgres, false, None) => out.push(')'),
+        }
+    }
+
+    /// The name of the primary key's constraint, where it has one: by the table's number, like an index's.
+    pub fn key_name(&self) -> String {
+        format!("key:{}", self.number)
+    }
+
     /// `CREATE INDEX`.
-    pub fn create_index(&self, index: &Index) -> String {
+    pub fn create_index(&self, dialect: Dialect, index: &Index) -> String {
         let unique = if index.unique { "UNIQUE " } else { "" };
         let mut out = format!("CREATE {unique}INDEX {} ON {} (", quoted(&self.index_name(index)), quoted(&self.name));
         let mut following = false;
         for (number, descending) in &index.columns {
             let Some(column) = self.column(*number) else { continue };
-            if following {
+            if std::mem::replace(&mut following, true) {
                 out.push_str(", ");
             }
-            following = true;
-            put_name(&mut out, &column.name);
-            if *descending {
-                out.push_str(" DESC");
-            }
+            put_index_column(dialect, &mut out, &column.name, *descending);
         }
         out.push(')');
         out
@@ -196,25 +218,13 @@ impl TableSchema {
 }
 
 impl Column {
-    /// SQLite's storage class of what it holds.
-    pub fn storage(&self) -> &'static str {
-        storage(&self.kind)
+    /// The type of what it holds in the database.
+    pub fn storage(&self, dialect: Dialect) -> &'static str {
+        dialect.storage(&self.kind)
     }
 }
 
-/// SQLite's storage class of a kind.
-pub(super) fn storage(kind: &str) -> &'static str {
-    match kind {
-        _ if kind.ends_with("[]") => "TEXT",
-        "Boolean" | "Int" | "BigInt" | "DateTime" | "Date" => "INTEGER",
-        "Float" => "REAL",
-        "Uuid" | "Bytes" => "BLOB",
-        _ if kind.starts_with("Decimal") => "INTEGER",
-        _ => "TEXT",
-    }
-}
-
-fn columns(model: &Model, fields: &[Field]) -> Vec<Column> {
+fn columns(dialect: Dialect, model: &Model, fields: &[Field]) -> Vec<Column> {
     let stored = fields.iter().filter(|field| !matches!(field.ty.base, Base::Owned(_)));
     stored
         .map(|field| Column {
@@ -222,7 +232,7 @@ fn columns(model: &Model, fields: &[Field]) -> Vec<Column> {
             name: field.column.to_string(),
             kind: kind(model, field.ty),
             nullable: field.ty.nullable,
-            fill: fill(model, field),
+            fill: fill(dialect, model, field),
         })
         .collect()
 }
@@ -248,42 +258,19 @@ fn kind(model: &Model, ty: Type) -> String {
 }
 
 /// What a new column holds in rows that are there already.
-fn fill(model: &Model, field: &Field) -> Option<String> {
+fn fill(dialect: Dialect, model: &Model, field: &Field) -> Option<String> {
     if field.ty.list {
-        return Some("'[]'".into());
+        return Some(if dialect == Dialect::Sqlite { "'[]'" } else { "'{}'" }.into());
     }
     let Some(FieldDefault::Literal(value)) = &field.default else { return None };
-    match value {
-        Value::Boolean(value) => Some(if *value { "1".into() } else { "0".into() }),
-        Value::Int(number) | Value::DateTime(number) => Some(number.to_string()),
-        Value::Date(days) => Some(days.to_string()),
-        Value::Float(number) => Some(format!("{number:?}")),
-        Value::Decimal(decimal) => Some(decimal.unscaled.to_string()),
-        Value::Text(text) => Some(literal(text)),
-        Value::Json(text) => Some(literal(text)),
-        Value::Uuid(bytes) => Some(blob(bytes)),
-        Value::Bytes(bytes) => Some(blob(bytes)),
-        Value::Enum(number) => match field.ty.base {
-            Base::Enum(id) => model.enumeration(id).by_number(*number).map(|value| literal(&value.column)),
-            _ => None,
-        },
-        Value::Null | Value::List(_) | Value::Owned(_) => None,
+    match (value, field.ty.base) {
+        (Value::Enum(number), Base::Enum(id)) => model.enumeration(id).by_number(*number).map(|value| text_literal(&value.column)),
+        _ => dialect.literal(value),
     }
-}
-
-fn literal(text: &str) -> String {
-    let mut out = String::new();
-    put_text(&mut out, text);
-    out
-}
-
-fn blob(bytes: &[u8]) -> String {
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("x'{digits}'")
 }
 
 /// `@@unique`, `@@index` and every relation's column. Those that do not make rows unique end in the key, so that a page in their order needs no sorting.
-fn indexes(entity: &Entity) -> Vec<Index> {
+fn indexes(dialect: Dialect, entity: &Entity) -> Vec<Index> {
     let number = |id: fourfold_model::FieldId| entity.field(id).number;
     let mut indexes: Vec<Index> = Vec::new();
     for unique in &entity.uniques {
@@ -291,23 +278,24 @@ fn indexes(entity: &Entity) -> Vec<Index> {
     }
     for index in &entity.indexes {
         let columns = index.fields.iter().map(|(id, descending)| (number(*id), *descending)).collect();
-        add(&mut indexes, entity, columns);
+        add(dialect, &mut indexes, entity, columns);
     }
     for field in entity.fields.iter().filter(|field| field.relation.is_some()) {
         let leads = |index: &Index| index.columns.first().is_some_and(|(first, _)| *first == field.number);
         // A unique index on the column alone serves as well; a longer one has another order after it.
         if !indexes.iter().any(|index| leads(index) && (index.columns.len() == 1 || !index.unique)) {
-            add(&mut indexes, entity, vec![(field.number, false)]);
+            add(dialect, &mut indexes, entity, vec![(field.number, false)]);
         }
     }
     indexes
 }
 
-fn add(indexes: &mut Vec<Index>, entity: &Entity, mut columns: Vec<(u32, bool)>) {
+fn add(dialect: Dialect, indexes: &mut Vec<Index>, entity: &Entity, mut columns: Vec<(u32, bool)>) {
     let Some(key) = entity.fields.first() else { return };
     let whole_number_key = matches!(key.ty.base, Base::Int | Base::BigInt);
-    // A whole-number key is in every index already: it is the row's own number.
-    if !whole_number_key && !columns.iter().any(|(number, _)| *number == key.number) {
+    // A whole-number key is in every index of SQLite already: it is the row's own number.
+    let has_key = whole_number_key && dialect == Dialect::Sqlite || columns.iter().any(|(number, _)| *number == key.number);
+    if !has_key {
         columns.push((key.number, false));
     }
     let index = Index { unique: false, columns };
@@ -349,7 +337,10 @@ mod tests {
             indexes: Vec::new(),
         };
         let index = Index { unique: true, columns: vec![(4, true)] };
-        assert_eq!(table.create_index(&index), r#"CREATE UNIQUE INDEX "unique:3:-4" ON "t" ("a""b" DESC)"#);
-        assert_eq!(table.create(), r#"CREATE TABLE "t" ("a""b" INTEGER PRIMARY KEY) STRICT"#);
+        assert_eq!(table.create_index(Dialect::Sqlite, &index), r#"CREATE UNIQUE INDEX "unique:3:-4" ON "t" ("a""b" DESC)"#);
+        assert_eq!(table.create(Dialect::Sqlite), r#"CREATE TABLE "t" ("a""b" INTEGER PRIMARY KEY) STRICT"#);
+        let postgres = Dialect::Postgres;
+        assert_eq!(table.create_index(postgres, &index), r#"CREATE UNIQUE INDEX "unique:3:-4" ON "t" ("a""b" DESC NULLS LAST)"#);
+        assert_eq!(table.create(postgres), r#"CREATE TABLE "t" ("a""b" int4, CONSTRAINT "key:3" PRIMARY KEY ("a""b"))"#);
     }
 }

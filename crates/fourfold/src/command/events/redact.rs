@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use fourfold_op::params::parse_key;
+use fourfold_server::config::StoreUrl;
 
 use super::entity_of;
 use crate::command::serve::runtime;
@@ -15,12 +16,14 @@ pub fn run(entity: &str, key: &str, path: &Path, settings: &SettingFlags) -> Res
     let id = entity_of(&loaded.model, entity)?;
     let wanted = parse_key(&loaded.model, id, key).map_err(Failure::usage)?;
     let config = settings.config(loaded.files.folder())?;
-    let files = load::files(&config)?;
-    if !files.database.exists() {
-        return Err(Failure::Store(format!("there is no store at `{}`", files.database.display())));
+    if !matches!(config.store, StoreUrl::Postgres(_)) {
+        let files = load::files(&config)?;
+        if !files.database.exists() {
+            return Err(Failure::Store(format!("there is no store at `{}`", files.database.display())));
+        }
     }
     runtime(1)?.block_on(async {
-        let opened = load::open_store(&config)?;
+        let opened = load::open_store(&config).await?;
         let done = opened.store.redact(&loaded.model, id, &wanted).await;
         opened.store.close().await;
         let done = done.map_err(load::told)?;

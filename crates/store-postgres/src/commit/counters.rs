@@ -1,0 +1,75 @@
+//! Counters: the numbers that `next()` gives. A counter's row is locked from the first number to the end of the commit, so numbers come in
+//! the order of commits and none is lost.
+
+use fourfold_model::{EntityId, FieldId, KEY, Value};
+use fourfold_op::Error;
+use fourfold_plan::Settled;
+use fourfold_store::sql::quoted;
+
+use super::{Committing, Done};
+use crate::connect::prepared;
+
+impl Committing<'_> {
+    /// The next number of a field's counter: above every value that the column has.
+    pub(super) async fn next(&mut self, id: EntityId, field: FieldId) -> Done<Value> {
+        if self.waiting.iter().any(|(_, settled, _)| settled.entity == id && !self.is_given(settled, field)) {
+            self.insert_waiting().await?;
+        }
+        let entity = self.plan.model().entity(id);
+        let at = (i64::from(entity.number), i64::from(entity.field(field).number));
+        let known = if field == KEY { None } else { self.risen(at).await? };
+        let next = match known {
+            Some(next) => next,
+            None => self.above_all(id, field, at).await?,
+        };
+        self.given.insert((entity.number, entity.field(field).number, next));
+        Ok(Value::Int(next))
+    }
+
+    /// The counter of a field that is no key: what clients write into it raises it, so the column need not be looked at.
+    async fn risen(&self, at: (i64, i64)) -> Done<Option<i64>> {
+        let text = "UPDATE fourfold_counter SET value = value + 1 WHERE entity = $1 AND field = $2 AND value < 9223372036854775807 RETURNING value";
+        let statement = prepared(self.client, text).await?;
+        let row = self.client.query_opt(&statement, &[&at.0, &at.1]).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
+    /// The counter of a key, which its index gives the greatest of; or one that is not there yet.
+    async fn above_all(&self, id: EntityId, field: FieldId, at: (i64, i64)) -> Done<i64> {
+        let entity = self.plan.model().entity(id);
+        let (table, column) = (quoted(&entity.table), quoted(&entity.field(field).column));
+        let text = format!(
+            "INSERT INTO fourfold_counter AS c (entity, field, value) VALUES ($1, $2, (SELECT greatest(max({column})::int8, 0) FROM {table})) \
+             ON CONFLICT (entity, field) DO UPDATE SET value = greatest(c.value, excluded.value) RETURNING value"
+        );
+        let statement = prepared(self.client, &text).await?;
+        let last: i64 = self.client.query_one(&statement, &[&at.0, &at.1]).await?.try_get(0)?;
+        let risen = self.risen(at).await?;
+        risen.filter(|next| *next > last).ok_or_else(|| Error::limit("counter_max", i64::MAX as usize, "numbers").into())
+    }
+
+    /// Whether a row's number is one that the counter gave in this commit.
+    pub(super) fn is_given(&self, settled: &Settled, field: FieldId) -> bool {
+        let entity = self.plan.model().entity(settled.entity);
+        match settled.row.value(field) {
+            Value::Int(number) => self.given.contains(&(entity.number, entity.field(field).number, *number)),
+            _ => true,
+        }
+    }
+
+    /// A client's own number in a counted field moves the counter above it.
+    pub(super) async fn counted(&self, settled: &Settled) -> Done<()> {
+        for field in &self.texts.table(settled.entity)?.counted {
+            let (false, Value::Int(number)) = (self.is_given(settled, *field), settled.row.value(*field)) else { continue };
+            if !settled.changed_fields.is_empty() && !settled.changed_fields.contains(field) {
+                continue;
+            }
+            let entity = self.plan.model().entity(settled.entity);
+            let text = "UPDATE fourfold_counter SET value = $3 WHERE entity = $1 AND field = $2 AND value < $3";
+            let statement = prepared(self.client, text).await?;
+            let at = (i64::from(entity.number), i64::from(entity.field(*field).number));
+            self.client.execute(&statement, &[&at.0, &at.1, number]).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! Connections: how they are made, and how many are kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Client, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use fourfold_op::Error;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use tokio_postgres::{Config, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::error::{Fail, unavailable};
+use crate::system;
+
+/// Connections that are kept, where the settings say nothing.
+pub const CONNECTIONS: usize = 16;
+/// How long a connection may take to be made.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// How long one is waited for when all are in use.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+/// Prepared statements of one connection; beyond, all are let go of.
+const STATEMENTS_MAX: usize = 512;
+/// How long one statement may take, and how long a transaction may stand still. A session that hangs holds locks.
+const SESSION: &str = "-c statement_timeout=60000 -c idle_in_transaction_session_timeout=15000 -c lock_timeout=20000";
+
+/// Where the database is, and how it is spoken to.
+#[derive(Clone)]
+pub struct Target {
+    config: Config,
+    tls: MakeRustlsConnect,
+}
+
+impl Target {
+    /// What a URL says: `postgres://user:password@host:port/database`, with the parameters that libpq knows. The server's certificate is
+    /// checked against those of `sslrootcert=FILE`, else of the machine; `sslmode=disable` asks for none.
+    ///
+    /// # Errors
+    /// `invalid_argument`: it is no such URL, or its certificates cannot be read. No password is told.
+    pub fn parse(url: &str) -> Result<Target, Error> {
+        let (url, roots) = take_parameter(url, "sslrootcert");
+        let mut config: Config = url.parse().map_err(|_| Error::invalid("the store's URL is not one of PostgreSQL's"))?;
+        config.application_name("fourfold").connect_timeout(CONNECT_MAX).options(SESSION);
+        Ok(Target { config, tls: tls(roots.as_deref())? })
+    }
+
+    /// A connection of its own, and what drives it.
+    pub async fn connect(&self) -> Result<(tokio_postgres::Client, Driven), Fail> {
+        let (client, connection) = self.config.connect(self.tls.clone()).await?;
+        Ok((client, connection))
+    }
+
+    /// Stops what another connection is doing.
+    pub async fn cancel(&self, token: tokio_postgres::CancelToken) {
+        // A cancellation that does not arrive leaves the server's own limit on time.
+        let _ = token.cancel_query(self.tls.clone()).await;
+    }
+
+    /// As many connections, made when they are wanted.
+    pub fn pool(&self, connections: usize) -> Result<Pool, Error> {
+        let manager =
+            Manager::from_config(self.config.clone(), self.tls.clone(), ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let timeouts = Timeouts { wait: Some(WAIT_MAX), create: Some(CONNECT_MAX), recycle: Some(WAIT_MAX) };
+        // A connection may lead to another server than the one before.
+        let checked = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
+            Box::pin(
+                async move { system::check_identity(client).await.map_err(|fail| HookError::message(format!("{:?}", fail.into_error()))) },
+            )
+        });
+        let builder = Pool::builder(manager).max_size(connections).timeouts(timeouts).runtime(Runtime::Tokio1).post_create(checked);
+        builder.build().map_err(Error::internal)
+    }
+}
+
+/// A connection's other side.
+pub type Driven = tokio_postgres::Connection<
+    tokio_postgres::Socket,
+    <MakeRustlsConnect as tokio_postgres::tls::MakeTlsConnect<tokio_postgres::Socket>>::Stream,
+>;
+
+/// A connection of the pool.
+pub async fn take(pool: &Pool) -> Result<Object, Fail> {
+    pool.get().await.map_err(|error| Fail::Error(unavailable("the store cannot be reached now").with_private(error)))
+}
+
+/// A statement, prepared at its first use on a connection.
+pub async fn prepared(client: &Client, text: &str) -> Result<Statement, Fail> {
+    if client.statement_cache.size() >= STATEMENTS_MAX {
+        client.statement_cache.clear();
+    }
+    Ok(client.prepare_cached(text).await?)
+}
+
+fn tls(roots: Option<&str>) -> Result<MakeRustlsConnect, Error> {
+    let unusable = |error: &dyn std::fmt::Display| Error::invalid(format!("the certificates of `sslrootcert` cannot be used: {error}"));
+    let mut store = RootCertStore::empty();
+    match roots {
+        Some(file) => {
+            for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unusable(&error))? {
+                store.add(certificate.map_err(|error| unusable(&error))?).map_err(|error| unusable(&error))?;
+            }
+        }
+        None => {
+            let _ = store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(Error::internal)?;
+    Ok(MakeRustlsConnect::new(config.with_root_certificates(store).with_no_client_auth()))
+}
+
+/// A URL without one of its parameters, and that parameter's value.
+fn take_parameter(url: &str, name: &str) -> (String, Option<String>) {
+    let Some((before, query)) = url.split_once('?') else { return (url.to_owned(), None) };
+    let is_it = |part: &&str| part.split_once('=').is_some_and(|(key, _)| key == name);
+    let value = query.split('&').find(is_it).and_then(|part| part.split_once('=')).map(|(_, value)| value.to_owned());
+    let rest = query.split('&').filter(|part| !is_it(part)).collect::<Vec<_>>().join("&");
+    (if rest.is_empty() { before.to_owned() } else { format!("{before}?{rest}") }, value)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn a_parameter_of_ours_is_taken_out_of_the_url() {
+        let cases = [
+            ("postgres://h/d", "postgres://h/d", None),
+            ("postgres://h/d?sslrootcert=/a.pem", "postgres://h/d", Some("/a.pem")),
+            ("postgres://h/d?a=1&sslrootcert=x&b=2", "postgres://h/d?a=1&b=2", Some("x")),
+        ];
+        for (url, rest, value) in cases {
+            assert_eq!(take_parameter(url, "sslrootcert"), (rest.to_owned(), value.map(str::to_owned)), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_is_none_is_refused_without_its_password() {
+        let error = Target::parse("postgres://user:secret@host:port/d").err().unwrap();
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    }
+}

@@ -1,0 +1,122 @@
+//! What PostgreSQL's errors mean to a caller.
+
+use fourfold_op::{Error, ErrorCode};
+use tokio_postgres::error::SqlState;
+
+/// Why something went no further.
+#[derive(Debug)]
+pub enum Fail {
+    /// The server was asked to stop: the deadline, or its own limit on time.
+    Late,
+    /// Another statement of the transaction failed before: that one's error is the one to tell.
+    Aborted,
+    /// Two transactions were in each other's way: it may be done again.
+    Again,
+    /// A statement was prepared for tables that are not so any more.
+    Stale,
+    /// The connection ended: what was not committed is not there.
+    Lost(String),
+    /// Anything else.
+    Error(Error),
+}
+
+impl From<Error> for Fail {
+    fn from(error: Error) -> Fail {
+        Fail::Error(error)
+    }
+}
+
+impl From<tokio_postgres::Error> for Fail {
+    fn from(error: tokio_postgres::Error) -> Fail {
+        let Some(code) = error.code() else {
+            return if error.is_closed() || std::error::Error::source(&error).is_some_and(|source| source.is::<std::io::Error>()) {
+                Fail::Lost(error.to_string())
+            } else {
+                Fail::Error(Error::internal(told(&error)))
+            };
+        };
+        match *code {
+            SqlState::QUERY_CANCELED => Fail::Late,
+            SqlState::IN_FAILED_SQL_TRANSACTION => Fail::Aborted,
+            SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => Fail::Again,
+            SqlState::FEATURE_NOT_SUPPORTED if error.to_string().contains("cached plan") => Fail::Stale,
+            _ if told(&error).contains("cached plan must not change") => Fail::Stale,
+            SqlState::ADMIN_SHUTDOWN
+            | SqlState::CRASH_SHUTDOWN
+            | SqlState::CANNOT_CONNECT_NOW
+            | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => Fail::Lost(told(&error)),
+            _ => Fail::Error(to_error(&error)),
+        }
+    }
+}
+
+impl Fail {
+    /// As an error for the caller.
+    pub fn into_error(self) -> Error {
+        match self {
+            Fail::Late => late(),
+            Fail::Aborted => Error::internal("a transaction failed, and no statement of it said why"),
+            Fail::Again => unavailable("the store is busy with the same rows; try again"),
+            Fail::Stale => unavailable("the store is being migrated to another model; try again"),
+            Fail::Lost(why) => unavailable("the store cannot be reached now").with_private(why),
+            Fail::Error(error) => error,
+        }
+    }
+}
+
+/// The first of several results of one transaction that says why it failed, or all that they brought.
+pub fn all<T>(results: Vec<Result<T, Fail>>) -> Result<Vec<T>, Fail> {
+    let mut done = Vec::with_capacity(results.len());
+    let mut failed = None;
+    for result in results {
+        match result {
+            Ok(value) => done.push(value),
+            Err(Fail::Aborted) => failed = failed.or(Some(Fail::Aborted)),
+            Err(fail) => return Err(fail),
+        }
+    }
+    failed.map_or(Ok(done), Err)
+}
+
+/// The server's own words, for the log: the code, the message, what it is about.
+pub fn told(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(told) => format!("{}: {}", told.code().code(), told.message()),
+        None => error.to_string(),
+    }
+}
+
+fn to_error(error: &tokio_postgres::Error) -> Error {
+    let code = error.code().map_or("", SqlState::code);
+    match code {
+        "53100" => Error::new(ErrorCode::StorageFull, "the disk is full; nothing was written").with_private(told(error)),
+        "22003" => sum_overflow(),
+        // No connection, no memory, no lock in time, a server that only reads, a role that may not.
+        _ if ["08", "53", "55", "57", "25", "28"].contains(&code.get(..2).unwrap_or_default()) => {
+            unavailable("the store cannot be reached now").with_private(told(error))
+        }
+        _ => Error::internal(told(error)),
+    }
+}
+
+/// `unavailable`, to be tried again in a second.
+pub fn unavailable(message: &str) -> Error {
+    let mut error = Error::new(ErrorCode::Unavailable, message);
+    error.public.retry_after_ms = Some(1_000);
+    error
+}
+
+/// A read that was not answered in time.
+pub fn late() -> Error {
+    Error::new(ErrorCode::DeadlineExceeded, "the deadline passed while reading")
+}
+
+/// A sum that does not fit.
+pub fn sum_overflow() -> Error {
+    Error::limit("sum_digits_max", 18, "digits")
+}
+
+/// A column that holds what no value of its type is.
+pub fn misformed(table: &str) -> Error {
+    Error::internal(format!("a column of `{table}` holds a value that is not of its type"))
+}

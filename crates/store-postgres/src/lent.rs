@@ -1,0 +1,73 @@
+//! A connection of the pool with a transaction on it, which ends in every case: also where its user goes away in the middle.
+
+use std::sync::Arc;
+
+use deadpool_postgres::{Object, Pool};
+
+use crate::connect::{Target, take};
+use crate::error::Fail;
+
+/// A connection that is lent for a transaction.
+pub struct Lent {
+    client: Option<Object>,
+    target: Arc<Target>,
+}
+
+impl Lent {
+    /// One of the pool's.
+    pub async fn take(pool: &Pool, target: &Arc<Target>) -> Result<Lent, Fail> {
+        Ok(Lent { client: Some(take(pool).await?), target: target.clone() })
+    }
+
+    /// The connection.
+    ///
+    /// # Errors
+    /// `internal`, after its end.
+    pub fn client(&self) -> Result<&Object, Fail> {
+        self.client.as_ref().ok_or_else(|| Fail::Error(fourfold_op::Error::internal("a connection was used after it was given back")))
+    }
+
+    /// Gives it back: its transaction has ended.
+    pub fn done(mut self) {
+        self.client = None;
+    }
+
+    /// Ends the connection.
+    pub fn forget(mut self) {
+        if let Some(client) = self.client.take() {
+            drop(Object::take(client));
+        }
+    }
+
+    /// Gives it back when its transaction, which read, has ended; nobody waits for that.
+    pub fn end_reading(mut self) {
+        if let Some(client) = self.client.take() {
+            tokio::spawn(end(client, "COMMIT"));
+        }
+    }
+
+    /// Gives it back without what its transaction wrote.
+    pub async fn roll_back(mut self) {
+        if let Some(client) = self.client.take() {
+            end(client, "ROLLBACK").await;
+        }
+    }
+}
+
+async fn end(client: Object, how: &str) {
+    if client.batch_execute(how).await.is_err() {
+        // Whatever state it is in, it is not one for the next user.
+        let _ = Object::take(client);
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let (Some(client), Ok(runtime)) = (self.client.take(), tokio::runtime::Handle::try_current()) else { return };
+        let target = self.target.clone();
+        runtime.spawn(async move {
+            target.cancel(client.cancel_token()).await;
+            end(client, "ROLLBACK").await;
+        });
+    }
+}

@@ -1,0 +1,201 @@
+//! A PostgreSQL server for tests: one for each process of tests, in a temporary folder, with a database for each test.
+//!
+//! It is the installed server, started on a port of loopback that was free, and ended when the process of tests ends it
+//! ([`Server::stop`]) or is gone. A server refuses to run as root, so for root it runs as the user `postgres`.
+
+use std::fs;
+use std::io;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::time::{Duration, Instant};
+
+/// How long a server may take to start.
+const START_MAX: Duration = Duration::from_secs(60);
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Server {
+    folder: PathBuf,
+    programs: PathBuf,
+    port: u16,
+    child: Mutex<Option<Child>>,
+    databases: AtomicU32,
+}
+
+/// The server of this process of tests, started at the first call; `None`, with a line that says so, where PostgreSQL is not installed.
+///
+/// # Panics
+/// Where PostgreSQL is not installed and `CI` is `true`; where it does not start.
+pub fn server() -> Option<&'static Server> {
+    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+    let start = |programs| Server::start(programs).unwrap_or_else(|error| panic!("PostgreSQL does not start: {error}"));
+    let found = SERVER.get_or_init(|| programs().map(start));
+    if found.is_none() {
+        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "PostgreSQL is not installed");
+        println!("skipped: PostgreSQL is not installed (no `initdb` beside `postgres` in PATH or /usr/lib/postgresql)");
+    }
+    found.as_ref()
+}
+
+/// The folder of the newest installed server's programs.
+fn programs() -> Option<PathBuf> {
+    let whole = |folder: &PathBuf| ["initdb", "pg_ctl", "postgres", "psql"].iter().all(|program| folder.join(program).is_file());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if let Some(folder) = std::env::split_paths(&path).find(whole) {
+        return Some(folder);
+    }
+    let versions = fs::read_dir("/usr/lib/postgresql").ok()?.filter_map(Result::ok).map(|entry| entry.path().join("bin"));
+    let number = |folder: &PathBuf| folder.parent()?.file_name()?.to_str()?.parse::<u32>().ok();
+    versions.filter(whole).max_by_key(number)
+}
+
+impl Server {
+    fn start(programs: PathBuf) -> io::Result<Server> {
+        let folder = std::env::temp_dir().join(format!("fourfold-postgres-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder)?;
+        if is_root() {
+            run(Command::new("chown").arg("postgres").arg(&folder))?;
+        }
+        let data = folder.join("data");
+        let mut init = as_server(&programs.join("initdb"), &folder);
+        run(init.arg("-D").arg(&data).args(["-U", "fourfold", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]))?;
+        let port = free_port()?;
+        let server = Server { child: Mutex::new(None), folder, programs, port, databases: AtomicU32::new(0) };
+        server.resume()?;
+        end_with_this_process(&server);
+        Ok(server)
+    }
+
+    /// Starts the server again after [`Server::stop`].
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn resume(&self) -> io::Result<()> {
+        let log = fs::File::options().create(true).append(true).open(self.folder.join("log"))?;
+        let child = as_server(&self.programs.join("postgres"), &self.folder)
+            .arg("-D")
+            .arg(self.folder.join("data"))
+            .args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=on", "-c", "max_connections=300"])
+            .args(["-c", "shared_buffers=64MB", "-c", "log_min_messages=warning", "-p", &self.port.to_string()])
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()?;
+        *self.child() = Some(child);
+        let begun = Instant::now();
+        while run(as_server(&self.programs.join("psql"), &self.folder).args(self.psql("postgres")).args(["-c", "SELECT 1"])).is_err() {
+            if begun.elapsed() > START_MAX {
+                return Err(io::Error::other(fs::read_to_string(self.folder.join("log")).unwrap_or_default()));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    fn child(&self) -> MutexGuard<'_, Option<Child>> {
+        self.child.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn psql(&self, database: &str) -> Vec<String> {
+        let port = self.port.to_string();
+        ["-h", "127.0.0.1", "-p", &port, "-U", "fourfold", "-d", database, "-q", "-v", "ON_ERROR_STOP=1", "-A", "-t"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    /// The URL of a new, empty database.
+    ///
+    /// # Panics
+    /// It cannot be made.
+    pub fn database(&self) -> String {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.execute("postgres", &format!("CREATE DATABASE {name}"));
+        self.url(&name)
+    }
+
+    /// The URL of a database.
+    pub fn url(&self, name: &str) -> String {
+        format!("postgres://fourfold@127.0.0.1:{}/{name}?sslmode=disable", self.port)
+    }
+
+    /// Runs a statement beside the stores; its rows, a line each, columns parted by `|`.
+    ///
+    /// # Panics
+    /// The server refuses it.
+    pub fn execute(&self, database: &str, statement: &str) -> String {
+        let mut psql = as_server(&self.programs.join("psql"), &self.folder);
+        run(psql.args(self.psql(database)).args(["-c", statement])).unwrap_or_else(|error| panic!("{statement}: {error}"))
+    }
+
+    /// Ends the server at once, as a crash does.
+    pub fn stop(&self) {
+        let Some(mut child) = self.child().take() else { return };
+        // `pg_ctl` tells the server itself, which `setpriv` became.
+        let mut stop = as_server(&self.programs.join("pg_ctl"), &self.folder);
+        let _ = run(stop.arg("-D").arg(self.folder.join("data")).args(["-m", "immediate", "-w", "stop"]));
+        let _ = child.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A process of tests ends without dropping what is static: a shell waits for its end, then ends the server and takes its folder.
+fn end_with_this_process(server: &Server) {
+    let script = "read -r line; \"$@\" stop >/dev/null 2>&1; rm -rf \"$FOLDER\"";
+    let mut stop = as_server(&server.programs.join("pg_ctl"), &server.folder);
+    stop.arg("-D").arg(server.folder.join("data")).args(["-m", "immediate", "-w"]);
+    let words: Vec<_> = std::iter::once(stop.get_program()).chain(stop.get_args()).map(ToOwned::to_owned).collect();
+    let watcher = Command::new("sh")
+        .args(["-c", script, "sh"])
+        .args(words)
+        .env("FOLDER", &server.folder)
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    // Its input ends with this process, and with that the shell's wait.
+    if let Ok(watcher) = watcher {
+        std::mem::forget(watcher);
+    }
+}
+
+/// A program as the server's user, in the server's folder.
+fn as_server(program: &Path, folder: &Path) -> Command {
+    let mut command = match is_root() {
+        true => {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]).arg(program);
+            command
+        }
+        false => Command::new(program),
+    };
+    command.current_dir(folder).env_remove("PGHOST").env_remove("PGPORT").env("LC_ALL", "C.UTF-8");
+    command
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// What a program writes, where it ends well.
+fn run(command: &mut Command) -> io::Result<String> {
+    let output = command.stdin(Stdio::null()).output()?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
+    }
+}

@@ -1,0 +1,352 @@
+//! Several nodes over one database: what no single node shows.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use fourfold_engine::Engine;
+use fourfold_model::Value;
+use fourfold_op::{Cursor, ErrorCode, Event, Start, Watch};
+use fourfold_store::conformance::World;
+use fourfold_store::conformance::fixture::{ITEM, item};
+use fourfold_store::conformance::world::{Ask, admin, create, delete, id, list, update};
+use fourfold_store::{Budget, CommitError, Entities, Expect, Maintain, Put, Side, Space, Store};
+use fourfold_store_postgres::{PostgresStore, testing};
+
+const ALL: Budget = Budget { events_max: 1_000, bytes_max: 4 << 20 };
+
+/// Nodes over one new database, and its name.
+async fn nodes(count: usize) -> Option<(Vec<World>, &'static testing::Server, String)> {
+    let server = testing::server()?;
+    let url = server.database();
+    let name = url.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
+    let mut worlds: Vec<World> = Vec::new();
+    for _ in 0..count {
+        let store: Arc<dyn Maintain> = PostgresStore::open_with(&url, 12).await.unwrap();
+        let world = match worlds.first() {
+            None => World::new(store).await,
+            Some(first) => {
+                let migration = store.migration(&first.model).await.unwrap();
+                store.migrate(&first.model, migration).await.unwrap();
+                World { store, ..first.clone() }
+            }
+        };
+        worlds.push(world);
+    }
+    Some((worlds, server, name))
+}
+
+fn retitle(number: u16, title: String) -> Ask {
+    update(ITEM, id(number), vec![(item::TITLE, Value::text(title))])
+}
+
+/// Every event after a cursor, up to the log's end.
+async fn rest(store: &dyn Store, mut after: Cursor) -> Vec<Event> {
+    let mut events = Vec::new();
+    let head = store.head(None).await;
+    while after.after < head.position || after.skip.is_some() {
+        let tail = store.events(&after, &Entities::All, ALL).await.unwrap();
+        events.extend(tail.events);
+        after = tail.through;
+    }
+    events
+}
+
+/// Runs writers until a number of lists was taken; each list and what comes after it is the whole of what came about.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_list_and_what_follows_its_cursor_is_everything_once() {
+    let Some((worlds, ..)) = nodes(2).await else { return };
+    for number in 1..=10 {
+        worlds[0].item(number, "0", vec![]).await;
+    }
+    let done = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..8_u16)
+        .map(|writer| {
+            let (world, done) = (worlds[usize::from(writer) % 2].clone(), done.clone());
+            tokio::spawn(async move {
+                let mut count = 0_u64;
+                while !done.load(Ordering::Relaxed) {
+                    let number = u16::try_from(count % 10).unwrap() + 1;
+                    world.one(&admin(), retitle(number, format!("{writer}:{count}"))).await;
+                    count += 1;
+                }
+                count
+            })
+        })
+        .collect();
+    let (mut with_skip, mut lists) = (0, Vec::new());
+    for round in 0..150 {
+        let world = &worlds[round % 2];
+        let (page, snapshot) = world.page(&admin(), ITEM, list(None), Vec::new(), &[]).await;
+        with_skip += u32::from(snapshot.cursor.skip.is_some());
+        let shown: HashMap<Value, u64> =
+            page.items.iter().map(|one| (one.row.value(fourfold_model::KEY).clone(), one.row.revision())).collect();
+        lists.push((shown, snapshot.cursor));
+    }
+    done.store(true, Ordering::Relaxed);
+    let mut written = 0;
+    for writer in writers {
+        written += writer.await.unwrap();
+    }
+    let mut last: HashMap<Value, u64> = HashMap::new();
+    for number in 1..=10 {
+        last.insert(id(number), worlds[0].get(&admin(), ITEM, id(number)).await.unwrap().revision());
+    }
+    assert_eq!(last.values().sum::<u64>(), 10 + written);
+    for (mut shown, cursor) in lists {
+        for event in rest(worlds[0].store.as_ref(), cursor).await {
+            let known = shown.get_mut(&event.key).unwrap();
+            assert_eq!(event.revision, *known + 1, "each version once, in order, from the list on");
+            *known = event.revision;
+        }
+        assert_eq!(shown, last);
+    }
+    println!("{written} writes, 150 lists, {with_skip} of them with commits that had no position yet");
+    assert!(with_skip > 0, "a list met a commit that was not numbered");
+}
+
+/// 16 writers, 10 hot rows, two nodes, and whoever numbers is killed again and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn positions_are_dense_and_commits_whole_whoever_numbers_them() {
+    let Some((worlds, server, name)) = nodes(2).await else { return };
+    let commits_each = std::env::var("FOURFOLD_SEQUENCER_COMMITS").ok().and_then(|text| text.parse().ok()).unwrap_or(60_u64);
+    for number in 1..=10 {
+        worlds[0].item(number, "0", vec![]).await;
+    }
+    let unknown = Arc::new(AtomicU64::new(0));
+    let writers: Vec<_> = (0..16_u64)
+        .map(|writer| {
+            let (world, unknown) = (worlds[writer as usize % 2].clone(), unknown.clone());
+            tokio::spawn(async move {
+                for count in 0..commits_each {
+                    let random = uuid::Uuid::new_v4().as_u128();
+                    let (first, second) = ((random % 10) as u16 + 1, (random / 10 % 10) as u16 + 1);
+                    let mut asks = vec![retitle(first, format!("{writer}:{count}"))];
+                    if second != first {
+                        asks.push(retitle(second, format!("{writer}:{count}")));
+                    }
+                    match world.commit_with(&admin(), asks, false, Vec::new()).await {
+                        Ok(_) => {}
+                        Err(CommitError::Refused(error)) => assert_eq!(error.code, ErrorCode::Unavailable, "{error:?}"),
+                        Err(_) => _ = unknown.fetch_add(1, Ordering::Relaxed),
+                    }
+                    if random & 0x30 == 0 {
+                        tokio::time::sleep(Duration::from_micros((random >> 64) as u64 % 3_000)).await;
+                    }
+                }
+            })
+        })
+        .collect();
+    let ended = Arc::new(AtomicBool::new(false));
+    let killer = {
+        let ended = ended.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut killed = 0;
+            while !ended.load(Ordering::Relaxed) {
+                let text = "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 \
+                            AND (classid::int8 << 32 | objid::int8) = 112628897808385 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+                killed += server.execute(&name, text).trim().parse::<u32>().unwrap();
+            }
+            killed
+        })
+    };
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    ended.store(true, Ordering::Relaxed);
+    let killed = killer.await.unwrap();
+    let events = worlds[1].events(&Entities::All).await;
+    let positions: Vec<u64> = events.iter().map(|event| event.position.0.get()).collect();
+    assert_eq!(positions, (1..=positions.len() as u64).collect::<Vec<_>>(), "dense, each once");
+    let mut revisions: HashMap<Value, u64> = HashMap::new();
+    for event in &events {
+        let known = revisions.entry(event.key.clone()).or_default();
+        assert_eq!(event.revision, *known + 1, "a row's versions are in order");
+        *known = event.revision;
+    }
+    for (key, revision) in revisions {
+        assert_eq!(worlds[0].get(&admin(), ITEM, key).await.unwrap().revision(), revision, "each version has its event");
+    }
+    for commit in events.chunk_by(|a, b| a.commit_last == b.commit_last) {
+        assert_eq!(commit.last().unwrap().position, commit[0].commit_last, "no commit is torn");
+        let titles = commit.iter().map(|event| event.after.clone().unwrap()).collect::<Vec<Bytes>>();
+        assert!(titles.len() <= 2);
+    }
+    println!("{} events, the sequencer killed {killed} times, {} outcomes unknown", events.len(), unknown.load(Ordering::Relaxed));
+    assert!(killed > 3, "the sequencer was killed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_that_come_at_once_with_one_record_one_is_written() {
+    let Some((worlds, ..)) = nodes(2).await else { return };
+    for round in 0..20_u16 {
+        let record = |round: u16| Side {
+            space: Space::Idempotency,
+            key: round.to_be_bytes().to_vec(),
+            expect: Expect::Absent,
+            put: Put::Outcome(Bytes::new()),
+            keep_until: None,
+        };
+        let tasks: Vec<_> = (0..4)
+            .map(|task: usize| {
+                let world = worlds[task % 2].clone();
+                tokio::spawn(async move {
+                    // With a key of its own each, only the record is in the way of the others.
+                    let key = (round % 2 == 0).then(|| id(round + 1));
+                    let made = create(ITEM, key, vec![(item::TITLE, Value::text("x"))]);
+                    world.commit_with(&admin(), vec![made], false, vec![record(round)]).await
+                })
+            })
+            .collect();
+        let mut written = 0;
+        for task in tasks {
+            match task.await.unwrap() {
+                Ok(_) => written += 1,
+                Err(error) => {
+                    assert!(matches!(error, CommitError::Conflict(Space::Idempotency)), "it meets its record, not its row: {error:?}")
+                }
+            }
+        }
+        assert_eq!(written, 1);
+    }
+}
+
+/// A key that is made, deleted and made again by many at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_key_repeats_a_revision_among_nodes() {
+    let Some((worlds, ..)) = nodes(2).await else { return };
+    let tasks: Vec<_> = (0..8)
+        .map(|task: usize| {
+            let world = worlds[task % 2].clone();
+            tokio::spawn(async move {
+                for _ in 0..40 {
+                    let made = world.try_one(&admin(), create(ITEM, Some(id(1)), vec![(item::TITLE, Value::text("x"))])).await;
+                    let gone = world.try_one(&admin(), delete(ITEM, id(1))).await;
+                    for error in [made.err(), gone.err()].into_iter().flatten() {
+                        let expected = [ErrorCode::AlreadyExists, ErrorCode::NotFound, ErrorCode::Unavailable];
+                        assert!(expected.contains(&error.code), "{error:?}");
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let events = worlds[0].events(&Entities::All).await;
+    // A deletion's event has the deleted row's revision; its number for the key is one above.
+    let mut last = 0;
+    for event in &events {
+        match event.after {
+            Some(_) => assert!(event.revision > last, "{} after {last}", event.revision),
+            None => assert_eq!(event.revision, last.max(event.revision)),
+        }
+        last = event.revision;
+    }
+    println!("{} events of one key", events.len());
+    assert!(events.len() > 20);
+}
+
+/// Watches that begin with the rows as they are, and are broken off and taken up again at every few changes, while both nodes write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_watch_tells_each_version_once_wherever_it_is_taken_up() {
+    let Some((worlds, ..)) = nodes(2).await else { return };
+    for number in 1..=10 {
+        worlds[0].item(number, "0", vec![]).await;
+    }
+    let done = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..4_u16)
+        .map(|writer| {
+            let (world, done) = (worlds[usize::from(writer) % 2].clone(), done.clone());
+            tokio::spawn(async move {
+                let mut count = 0_u16;
+                while !done.load(Ordering::Relaxed) {
+                    world.one(&admin(), retitle(count % 10 + 1, format!("{writer}:{count}"))).await;
+                    count = count.wrapping_add(1);
+                }
+            })
+        })
+        .collect();
+    let engines = [0, 1].map(|node| {
+        let world: &World = &worlds[node];
+        Engine::new(world.store.clone() as Arc<dyn Store>, world.model.clone(), 1, world.limits.clone())
+    });
+    let watch = |start| Watch {
+        entity: ITEM,
+        filter: None,
+        fields: vec![fourfold_model::KEY, fourfold_model::REVISION],
+        start,
+        bookmarks: false,
+        expires_at_us: None,
+    };
+    let (mut with_skip, mut taken_up_with_skip) = (0, 0);
+    for round in 0..40 {
+        let mut begun = engines[round % 2].watch(&admin(), &watch(Start::Initial), &[]).await.unwrap();
+        let initial = begun.take_initial().unwrap();
+        with_skip += u32::from(initial.cursor.skip.is_some());
+        let row = |record: &fourfold_op::Record| (record.row.value(fourfold_model::KEY).clone(), record.row.revision());
+        let mut shown: HashMap<Value, u64> = initial.records.iter().map(row).collect();
+        for part in 0..5 {
+            for _ in 0..=part {
+                let told = begun.next().await.unwrap();
+                let known = shown.get_mut(&told.key).unwrap();
+                assert_eq!(told.revision, Some(*known + 1), "round {round}: {:?}", told.cursor);
+                *known += 1;
+            }
+            let cursor = begun.cursor().clone();
+            taken_up_with_skip += u32::from(cursor.skip.is_some());
+            begun = engines[(round + part) % 2].watch(&admin(), &watch(Start::After(cursor)), &[]).await.unwrap();
+        }
+    }
+    done.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    println!("40 watches, {with_skip} begun and {taken_up_with_skip} taken up with commits to leave out");
+    assert!(taken_up_with_skip > 0);
+}
+
+/// The server ends a session within its COMMIT: nobody knows then, and nothing is told as failed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_lost_at_the_commit_leaves_the_outcome_unknown() {
+    let Some((worlds, server, name)) = nodes(1).await else { return };
+    let trigger = "CREATE FUNCTION end_me() RETURNS trigger LANGUAGE plpgsql AS \
+                   'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(1); RETURN NULL; END'; \
+                   CREATE CONSTRAINT TRIGGER end_me AFTER INSERT ON fourfold_outbox DEFERRABLE INITIALLY DEFERRED \
+                   FOR EACH ROW EXECUTE FUNCTION end_me()";
+    let make = |number| vec![create(ITEM, Some(id(number)), vec![(item::TITLE, Value::text("x"))])];
+    server.execute(&name, trigger);
+    let lost = worlds[0].commit_with(&admin(), make(1), false, Vec::new()).await;
+    assert!(matches!(lost, Err(CommitError::Unknown(_))), "{lost:?}");
+    server.execute(&name, "DROP TRIGGER end_me ON fourfold_outbox");
+    worlds[0].commit_with(&admin(), make(2), false, Vec::new()).await.expect("the store goes on");
+    assert_eq!(worlds[0].events(&Entities::All).await.len(), 1);
+}
+
+/// A read that cannot be answered in time ends in time, and its connection serves the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_ends_at_its_deadline_and_its_connection_goes_on() {
+    let Some((worlds, server, name)) = nodes(1).await else { return };
+    worlds[0].item(1, "a", vec![]).await;
+    let locked = {
+        let name = name.clone();
+        tokio::task::spawn_blocking(move || server.execute(&name, "BEGIN; LOCK TABLE item; SELECT pg_sleep(2); COMMIT"))
+    };
+    let held = "SELECT count(*) FROM pg_locks WHERE relation = 'item'::regclass AND mode = 'AccessExclusiveLock' AND granted";
+    while server.execute(&name, held).trim() == "0" {}
+    let select = worlds[0].select(ITEM, fourfold_op::SelectKind::List(list(None)), Vec::new());
+    let prepared = fourfold_plan::prepare(&worlds[0].model, 1, &fourfold_op::Operation::Read(vec![select]), &worlds[0].limits).unwrap();
+    let Ok(fourfold_plan::Plan::Read(plans)) = prepared.bind(&admin(), &[]) else { panic!("not a read") };
+    let begun = std::time::Instant::now();
+    for _ in 0..12 {
+        let deadline = fourfold_op::Deadline(Some(std::time::Instant::now() + Duration::from_millis(50)));
+        let fourfold_store::StoreError::Refused(error) = worlds[0].store.read(&plans, &deadline).await.expect_err("locked");
+        assert_eq!(error.code, ErrorCode::DeadlineExceeded, "{error:?}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(2), "the lock was still held");
+    locked.await.unwrap();
+    assert_eq!(worlds[0].titles(&admin(), fourfold_model::Expr::all(Vec::new())).await, ["a"]);
+}
