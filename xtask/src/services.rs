@@ -61,6 +61,14 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool, String> 
     Ok(true)
 }
 
+/// Why a service cannot run here, if it cannot.
+pub fn missing(name: &str) -> Option<String> {
+    match SERVICES.iter().find(|service| service.name == name) {
+        Some(service) => (service.missing)(),
+        None => Some(format!("there is no service `{name}`")),
+    }
+}
+
 fn chosen(names: &[String]) -> Result<Vec<&'static Service>, String> {
     let known: Vec<&str> = SERVICES.iter().map(|service| service.name).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {

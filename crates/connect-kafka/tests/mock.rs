@@ -180,8 +180,9 @@ async fn errors_that_pass_are_retried_without_a_change_of_order() {
         RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT as LATE,
     };
     cluster.request_errors(RDKafkaApiKey::Produce, &[TOO_FEW, MOVED, LATE, TOO_FEW]);
-    assert_eq!(sink.deliver(&batch(400)).await, Ok(position(400)));
-    complete_and_in_order(&read(&cluster, TOPIC, PARTITIONS), 400, &[]);
+    // More than one request of each partition is under way at once.
+    assert_eq!(sink.deliver(&batch(4_000)).await, Ok(position(4_000)));
+    complete_and_in_order(&read(&cluster, TOPIC, PARTITIONS), 4_000, &[]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
