@@ -10,6 +10,7 @@ mod ledger;
 mod outside;
 mod process;
 mod server;
+mod services;
 mod tally;
 mod tidy;
 mod tools;
@@ -27,9 +28,10 @@ cargo xtask COMMAND
   outside [SUITE…]       other people's clients and linters against the release binary (or FOURFOLD_BIN)
   bench [ARGUMENT…]      the benchmarks, of requests and of events, saved to target/bench
   ledger                 what 200 subscribers are told over every API and across cuts, against the log
+  services up|down|restart|kill|status|remove [NAME…]   PostgreSQL and Kafka for tests, in target/services
   fuzz [--seconds N] [TARGET…]   each fuzz target for N seconds (60)
 
-A tool that is not there (node, python3) is a printed skip, and a failure when CI=true.
+A tool that is not there (node, python3, java, mvn) is a printed skip, and a failure when CI=true.
 ";
 
 fn main() -> ExitCode {
@@ -56,6 +58,7 @@ fn run(command: &str, rest: &[String]) -> Result<bool, String> {
         "outside" => Ok(gate::alone("outside", outside::run(&workspace, rest))),
         "bench" => bench::run(&workspace, rest),
         "ledger" => ledger::run(&workspace),
+        "services" => services::run(&workspace, rest),
         "fuzz" => fuzz::run(&workspace, rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

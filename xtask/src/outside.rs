@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::process::{self, Ended};
 use crate::server::Server;
+use crate::services;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 use packages::{Tool, copy};
@@ -34,6 +35,8 @@ enum Kind {
     Apart,
     /// Starts `fourfold-conformance-server` itself.
     Conformance,
+    /// Starts servers of its own with Kafka in them, and a broker.
+    Kafka,
 }
 
 const fn client(name: &'static str, tool: Tool, script: &'static str) -> Suite {
@@ -50,6 +53,10 @@ const fn apart(name: &'static str, tool: Tool, script: &'static str) -> Suite {
 
 const fn conformance(name: &'static str, tool: Tool, script: &'static str) -> Suite {
     Suite { name, tool, script, kind: Kind::Conformance }
+}
+
+const fn kafka(name: &'static str, tool: Tool, script: &'static str) -> Suite {
+    Suite { name, tool, script, kind: Kind::Kafka }
 }
 
 const SUITES: &[Suite] = &[
@@ -70,12 +77,15 @@ const SUITES: &[Suite] = &[
     client("grpcio", Tool::Python, "grpc_client.py"),
     conformance("autobahn", Tool::Python, "autobahn.py"),
     conformance("centrifuge-python", Tool::Python, "centrifuge_python.py"),
+    kafka("kafka-sink", Tool::Python, "kafka_sink.py"),
     // Last: it also runs Python, with what the suites before it have installed.
     checker("docs", Tool::Node, "docs.mjs"),
 ];
 
 /// How long one suite may take.
 const SUITE_LIMIT: Duration = Duration::from_secs(180);
+/// Likewise, where one is asked for its whole size.
+const WHOLE_LIMIT: Duration = Duration::from_secs(1_800);
 
 /// All suites, or the named ones.
 pub fn run(workspace: &Workspace, only: &[String]) -> Tally {
@@ -100,7 +110,7 @@ fn run_against(running: Running, chosen: &[&Suite]) -> Tally {
         let begun = Instant::now();
         let tally = suite.run(&running);
         table.push(format!("{:<18} {:>6.1} s  {}", suite.name, begun.elapsed().as_secs_f64(), tally.line()));
-        was_asked |= tally.passed > 0 && !matches!(suite.kind, Kind::Apart | Kind::Conformance);
+        was_asked |= tally.passed > 0 && !matches!(suite.kind, Kind::Apart | Kind::Conformance | Kind::Kafka);
         total.add(tally);
     }
     println!("\n{}", table.join("\n"));
@@ -138,6 +148,9 @@ struct Running {
 fn start(workspace: &Workspace, chosen: &[&Suite]) -> Result<Running, String> {
     let (from, home) = places(workspace);
     copy(&from, &home)?;
+    // Before the usual one, whose place it takes for a moment.
+    let kafka = chosen.iter().any(|suite| suite.kind == Kind::Kafka && suite.missing().is_none());
+    let kafka = if kafka { Some(built_with_kafka(workspace, &home)?) } else { None };
     let model = home.join("model");
     copy(&workspace.root.join("examples").join("chinook"), &model)?;
     let binary = built(workspace, "FOURFOLD_BIN", "fourfold")?;
@@ -156,6 +169,11 @@ fn start(workspace: &Workspace, chosen: &[&Suite]) -> Result<Running, String> {
         let binary = built(workspace, "FOURFOLD_CONFORMANCE_BIN", "fourfold-conformance-server")?;
         variables.push(("FOURFOLD_CONFORMANCE_BIN", binary.display().to_string()));
     }
+    if let Some(binary) = kafka {
+        let ourselves = std::env::current_exe().map_err(|error| error.to_string())?;
+        variables.push(("FOURFOLD_KAFKA_BIN", binary.display().to_string()));
+        variables.push(("FOURFOLD_XTASK", ourselves.display().to_string()));
+    }
     let scenarios = std::fs::read_to_string(home.join("scenarios.txt")).map_err(|error| format!("scenarios.txt: {error}"))?;
     Ok(Running { home, server, variables, scenarios: scenarios.lines().map(str::to_owned).collect() })
 }
@@ -169,6 +187,26 @@ fn built(workspace: &Workspace, variable: &str, package: &str) -> Result<PathBuf
     if built { Ok(workspace.target.join("release").join(package)) } else { Err(format!("the release build of `{package}` fails")) }
 }
 
+/// The binary that `FOURFOLD_KAFKA_BIN` names, else a copy of the release build with Kafka in it.
+fn built_with_kafka(workspace: &Workspace, home: &Path) -> Result<PathBuf, String> {
+    if let Some(binary) = std::env::var_os("FOURFOLD_KAFKA_BIN") {
+        return Ok(PathBuf::from(binary));
+    }
+    let arguments = ["build", "--release", "--package", "fourfold", "--features", "kafka", "--locked"];
+    if !process::run(workspace.command("cargo").args(arguments)) {
+        return Err("the release build of `fourfold` with `kafka` fails".to_owned());
+    }
+    let copy = home.join("fourfold-kafka");
+    // Not over the one of before, which may still run.
+    let _ = std::fs::remove_file(&copy);
+    std::fs::copy(workspace.binary(), &copy).map_err(|error| format!("{}: {error}", copy.display()))?;
+    // So that whoever asks for the usual one finds it there.
+    if !process::run(workspace.command("cargo").args(["build", "--release", "--package", "fourfold", "--locked"])) {
+        return Err("the release build of `fourfold` fails".to_owned());
+    }
+    Ok(copy)
+}
+
 /// The `package` line of the model.
 fn package(model: &Path) -> Result<String, String> {
     let entries = std::fs::read_dir(model).map_err(|error| format!("{}: {error}", model.display()))?;
@@ -179,8 +217,19 @@ fn package(model: &Path) -> Result<String, String> {
 }
 
 impl Suite {
+    /// Why it is skipped here, if it is.
+    fn missing(&self) -> Option<String> {
+        let service = || if self.kind == Kind::Kafka { services::missing("kafka") } else { None };
+        self.tool.missing().or_else(service)
+    }
+
+    fn limit(&self) -> Duration {
+        let whole = self.kind == Kind::Kafka && std::env::var_os("TEST_KAFKA_EVENTS").is_some();
+        if whole { WHOLE_LIMIT } else { SUITE_LIMIT }
+    }
+
     fn run(&self, running: &Running) -> Tally {
-        if let Some(why) = self.tool.missing() {
+        if let Some(why) = self.missing() {
             println!("skip {}: {why}", self.name);
             return Tally::skip(format!("outside: {}: {why}", self.name));
         }
@@ -190,7 +239,7 @@ impl Suite {
         let mut command = self.tool.command(&running.home, self.script);
         command.envs(running.variables.iter().map(|(name, value)| (name, value)));
         let mut said = Said::default();
-        let ended = process::lines(&mut command, SUITE_LIMIT, |line| {
+        let ended = process::lines(&mut command, self.limit(), |line| {
             println!("{line}");
             said.line(line, self.name);
         });
@@ -202,7 +251,7 @@ impl Suite {
     /// A suite that ended early, or said nothing, has failed.
     fn close(&self, ended: Ended, mut tally: Tally) -> Tally {
         let why = match ended {
-            Ended::TimedOut => format!("longer than {} s", SUITE_LIMIT.as_secs()),
+            Ended::TimedOut => format!("longer than {} s", self.limit().as_secs()),
             Ended::Failed if tally.ok() => "the script failed".to_owned(),
             Ended::Ok if tally.passed == 0 && tally.ok() && tally.skips.is_empty() => "the script checked nothing".to_owned(),
             _ => return tally,

@@ -8,6 +8,7 @@
 //! Actions are later work: `action/` will stand beside these files.
 
 pub mod channel;
+mod checkpoint;
 mod engine;
 pub mod execute;
 pub mod feed;
@@ -19,8 +20,11 @@ mod refusal;
 pub mod timing;
 
 pub use channel::{Channel, ChannelEnd, ChannelSubscription, Told};
+pub use checkpoint::Checkpoint;
 pub use engine::Engine;
-pub use feed::{Closing, Delivery, EncodingKey, End, FeedFigures, Initial, Rights, Subscription};
+pub use feed::{
+    Closing, Delivery, EncodingKey, End, FeedFigures, Initial, Interest, LogEnd, LogEnds, LogReader, LogTold, Rights, Stretch, Subscription,
+};
 pub use ingest::IngestRow;
 pub use prepared::Prepared;
 pub use timing::{Executed, Timing};

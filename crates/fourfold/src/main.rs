@@ -10,6 +10,7 @@ mod failure;
 mod import;
 mod load;
 mod settings;
+mod sinks;
 
 use std::process::ExitCode;
 

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use fourfold_model::{Entity, EntityId, Expr, ExprKind, FieldId, KEY, SharedModel, Value, Verb};
+use fourfold_model::{Entity, EntityId, Expr, ExprKind, FieldId, KEY, REVISION, SharedModel, Value, Verb};
 use fourfold_op::{Answered, Context, Error, ErrorCode, Event, Limits};
 
 use crate::coerce::coerce;
@@ -244,6 +244,12 @@ impl WatchPlan {
         if self.touches_caller(event, images) {
             return Verdict::Reset;
         }
+        self.judge_row(event, images)
+    }
+
+    /// What an event is to this reader by the memberships that the plan holds, also where the event changes them: never [`Verdict::Reset`].
+    /// For a reader that takes its memberships anew instead of ending ([`WatchPlan::touches_caller`]).
+    pub fn judge_row(&self, event: &Event, images: &mut Images) -> Verdict {
         if event.entity != self.prepared.entity {
             return Verdict::Ignore;
         }
@@ -258,7 +264,7 @@ impl WatchPlan {
     }
 
     /// Whether the event changes of what the caller is a member.
-    fn touches_caller(&self, event: &Event, images: &mut Images) -> bool {
+    pub fn touches_caller(&self, event: &Event, images: &mut Images) -> bool {
         let Some(membership) = self.prepared.membership.as_ref().filter(|membership| membership.entity == event.entity) else {
             return false;
         };
@@ -266,6 +272,21 @@ impl WatchPlan {
             self.holds(&membership.filter, image).then(|| image.row().map(|row| row.value(membership.link).clone()))
         };
         key(&mut images.before) != key(&mut images.after)
+    }
+
+    /// What a changed row was, as far as this reader could see it then and may see these fields now: the fields that differ, with their old
+    /// values, ascending.
+    pub fn old_values(&self, images: &mut Images) -> Vec<(FieldId, Value)> {
+        let masks = self.masks.iter();
+        let hidden: Vec<FieldId> = masks
+            .filter(|(_, mask)| !self.holds(mask, &mut images.before) || !self.holds(mask, &mut images.after))
+            .map(|(field, _)| *field)
+            .collect();
+        let (Some(before), Some(after)) = (images.before.row(), images.after.row()) else { return Vec::new() };
+        let entity = self.prepared.model.entity(self.prepared.entity);
+        let shown = entity.field_ids().filter(|(id, field)| !field.secret && *id != KEY && *id != REVISION && !hidden.contains(id));
+        let differing = shown.filter(|(id, _)| before.value(*id) != after.value(*id));
+        differing.map(|(id, _)| (id, before.value(id).clone())).collect()
     }
 
     /// The fields that this reader may not see in the row after.

@@ -123,6 +123,11 @@ pub struct StepHead<'p> {
 }
 
 impl WritePlan {
+    /// A plan without a step, for side records alone: it writes no row and makes no event.
+    pub fn of_nothing(model: SharedModel, generation: u32, principal: Arc<Principal>) -> WritePlan {
+        let by = format!("{}#{}", principal.issuer, principal.subject).into();
+        WritePlan { model, principal, generation, by, each: false, steps: Vec::new() }
+    }
     /// The model that it was prepared for.
     pub fn model(&self) -> &SharedModel {
         &self.model

@@ -1,10 +1,11 @@
-//! What an operator sees: `/metrics`, `/admin/log` and `/admin/feed`, on a listener of their own (`SPEC` §8).
+//! What an operator sees: `/metrics`, `/admin/log`, `/admin/feed` and `/admin/sinks`, on a listener of their own (`SPEC` §8).
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fourfold_connect::{SinkFigures, SinkState};
 use fourfold_engine::FeedFigures;
 use fourfold_store::Head;
 use http::header::{ALLOW, CONTENT_TYPE};
@@ -42,6 +43,55 @@ struct ApiLabels {
     operation: &'static str,
 }
 
+/// Which sink.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SinkLabels {
+    sink: String,
+}
+
+/// The metrics of sinks: set, from what each tells of itself.
+#[derive(Default)]
+struct SinkMetrics {
+    lag: Family<SinkLabels, Gauge<u64, AtomicU64>>,
+    running: Family<SinkLabels, Gauge<u64, AtomicU64>>,
+    delivered: Family<SinkLabels, Counter>,
+    dead_letters: Family<SinkLabels, Counter>,
+    failures: Family<SinkLabels, Counter>,
+}
+
+impl SinkMetrics {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("sink_lag_positions", "Events committed and not yet delivered by a sink", self.lag.clone());
+        registry.register(
+            "sink_running",
+            "Whether a sink delivers: 0 while it waits after a failure, is blocked, or is lost",
+            self.running.clone(),
+        );
+        registry.register("sink_delivered", "Events that a sink's target confirmed", self.delivered.clone());
+        registry.register("sink_dead_letters", "Events that a sink's target refused for good", self.dead_letters.clone());
+        registry.register("sink_failures", "Times that a sink waited to try again", self.failures.clone());
+    }
+
+    fn note(&self, head: u64, sinks: &[SinkFigures]) {
+        // A reload may have taken one away.
+        self.lag.clear();
+        self.running.clear();
+        for sink in sinks {
+            let labels = SinkLabels { sink: sink.name.to_string() };
+            let put = |gauge: &Gauge<u64, AtomicU64>, value| gauge.inner().store(value, Ordering::Relaxed);
+            put(&self.lag.get_or_create_owned(&labels), head.saturating_sub(sink.watermark));
+            put(&self.running.get_or_create_owned(&labels), u64::from(sink.state == SinkState::Running));
+            for (counter, total) in [
+                (&self.delivered, sink.delivered_total),
+                (&self.dead_letters, sink.dead_letters_total),
+                (&self.failures, sink.failures_total),
+            ] {
+                counter.get_or_create_owned(&labels).inner().store(total, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
 /// The server's metrics.
 pub struct Metrics {
     registry: Registry,
@@ -53,6 +103,7 @@ pub struct Metrics {
     log_floor: Gauge<u64, AtomicU64>,
     watches: Gauge<u64, AtomicU64>,
     feed_lag: Gauge<u64, AtomicU64>,
+    sinks: SinkMetrics,
 }
 
 impl Metrics {
@@ -70,7 +121,20 @@ impl Metrics {
         registry.register("log_floor_position", "Cursors below this are too old", log_floor.clone());
         registry.register("watch_count", "Watches now", watches.clone());
         registry.register("feed_lag_positions", "Events committed and not yet handed on to watches", feed_lag.clone());
-        Arc::new(Metrics { known: RwLock::default(), registry, requests, seconds, connections, log_head, log_floor, watches, feed_lag })
+        let sinks = SinkMetrics::default();
+        sinks.register(&mut registry);
+        Arc::new(Metrics {
+            known: RwLock::default(),
+            registry,
+            requests,
+            seconds,
+            connections,
+            log_head,
+            log_floor,
+            watches,
+            feed_lag,
+            sinks,
+        })
     }
 
     /// Counts one request.
@@ -95,13 +159,14 @@ impl Metrics {
     }
 
     /// Notes the state of the server, before it is shown.
-    pub fn note(&self, Seen { connections, log, feed }: &Seen) {
+    pub fn note(&self, Seen { connections, log, feed, sinks }: &Seen) {
         let put = |gauge: &Gauge<u64, AtomicU64>, value| gauge.inner().store(value, Ordering::Relaxed);
         put(&self.connections, *connections as u64);
         put(&self.log_head, log.position);
         put(&self.log_floor, log.floor);
         put(&self.watches, feed.watch_count as u64);
         put(&self.feed_lag, feed.feed_lag_positions);
+        self.sinks.note(log.position, sinks);
     }
 
     /// All of them, in the text form of OpenMetrics.
@@ -127,6 +192,8 @@ pub struct Seen {
     pub log: Head,
     /// What there is to see of the feed.
     pub feed: FeedFigures,
+    /// The sinks.
+    pub sinks: Vec<SinkFigures>,
 }
 
 impl Seen {
@@ -143,6 +210,17 @@ impl Seen {
             "ring_bytes": feed_ring_bytes, "judged_total": judged_total, "tailers_total": tailers_total,
         })
         .to_string()
+    }
+
+    fn sinks_json(&self) -> String {
+        let one = |sink: &SinkFigures| {
+            json!({
+                "name": *sink.name, "kind": *sink.kind, "state": sink.state.name(), "watermark": sink.watermark,
+                "lag_positions": self.log.position.saturating_sub(sink.watermark), "delivered_total": sink.delivered_total,
+                "dead_letters_total": sink.dead_letters_total, "failures_total": sink.failures_total, "last_error": sink.last_error,
+            })
+        };
+        json!(self.sinks.iter().map(one).collect::<Vec<_>>()).to_string()
     }
 }
 
@@ -181,7 +259,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 async fn answer<R: Future<Output = Seen>>(request: &Request<Incoming>, metrics: &Metrics, look: impl Fn() -> R) -> Response<Body> {
     let mut answer = Response::new(empty());
     let path = request.uri().path();
-    if !matches!(path, "/metrics" | "/admin/log" | "/admin/feed") {
+    if !matches!(path, "/metrics" | "/admin/log" | "/admin/feed" | "/admin/sinks") {
         *answer.status_mut() = StatusCode::NOT_FOUND;
         return answer;
     }
@@ -194,6 +272,7 @@ async fn answer<R: Future<Output = Seen>>(request: &Request<Incoming>, metrics: 
     let (kind, text) = match path {
         "/admin/log" => ("application/json", seen.log_json()),
         "/admin/feed" => ("application/json", seen.feed_json()),
+        "/admin/sinks" => ("application/json", seen.sinks_json()),
         _ => {
             metrics.note(&seen);
             (OPEN_METRICS, metrics.text())
@@ -210,13 +289,26 @@ mod tests {
 
     use super::*;
 
+    fn sink() -> SinkFigures {
+        SinkFigures {
+            name: "orders".into(),
+            kind: "kafka".into(),
+            state: SinkState::BackingOff,
+            watermark: 7,
+            delivered_total: 5,
+            dead_letters_total: 1,
+            failures_total: 3,
+            last_error: Some("away".to_owned()),
+        }
+    }
+
     #[test]
     fn metrics_have_the_names_of_the_documentation() {
         let metrics = Metrics::new();
         metrics.request(RequestLabels { api: "rest", operation: "get", code: "ok" }, 0.000_2);
         let log = Head { epoch: fourfold_op::Epoch("e".into()), position: 9, floor: 1 };
         let feed = FeedFigures { watch_count: 4, feed_lag_positions: 5, ..FeedFigures::default() };
-        let seen = Seen { connections: 3, log, feed };
+        let seen = Seen { connections: 3, log, feed, sinks: vec![sink()] };
         metrics.note(&seen);
         assert_eq!(seen.log_json(), r#"{"epoch":"e","floor":1,"position":9}"#);
         let text = metrics.text();
@@ -228,6 +320,11 @@ mod tests {
             "fourfold_log_floor_position 1",
             "fourfold_watch_count 4",
             "fourfold_feed_lag_positions 5",
+            "fourfold_sink_lag_positions{sink=\"orders\"} 2",
+            "fourfold_sink_running{sink=\"orders\"} 0",
+            "fourfold_sink_delivered_total{sink=\"orders\"} 5",
+            "fourfold_sink_dead_letters_total{sink=\"orders\"} 1",
+            "fourfold_sink_failures_total{sink=\"orders\"} 3",
         ] {
             assert!(text.contains(line), "{line} is not in {text}");
         }
@@ -240,7 +337,7 @@ mod tests {
         let look = || async {
             let log = Head { epoch: fourfold_op::Epoch("k3f9".into()), position: 9, floor: 1 };
             let feed = FeedFigures { watch_count: 2, feed_lag_positions: 4, feed_ring_bytes: 70, judged_total: 8, tailers_total: 1 };
-            Seen { connections: 3, log, feed }
+            Seen { connections: 3, log, feed, sinks: vec![sink()] }
         };
         tokio::spawn(serve(listener, Metrics::new(), look, std::future::pending()));
         let ask = async |line: &str| {
@@ -257,6 +354,11 @@ mod tests {
                 "GET /admin/feed",
                 "200",
                 r#"{"dispatched_position":5,"judged_total":8,"lag_positions":4,"ring_bytes":70,"tailers_total":1,"watch_count":2}"#,
+            ),
+            (
+                "GET /admin/sinks",
+                "200",
+                r#"[{"dead_letters_total":1,"delivered_total":5,"failures_total":3,"kind":"kafka","lag_positions":2,"last_error":"away","name":"orders","state":"backing_off","watermark":7}]"#,
             ),
             ("GET /metrics", "200", "# EOF\n"),
             ("POST /admin/log", "405", ""),

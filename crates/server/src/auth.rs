@@ -121,6 +121,14 @@ impl Authenticate for Auth {
     }
 }
 
+/// The claims of a principal that shows no token: a sink says them in its settings.
+///
+/// # Errors
+/// Which claim is missing or of another type than the model's.
+pub(crate) fn claims_of(model: &Model, payload: &Payload) -> Result<Box<[fourfold_op::Value]>, String> {
+    claims::read(model, payload)
+}
+
 /// A token's claims set.
 type Payload = serde_json::Map<String, serde_json::Value>;
 

@@ -7,10 +7,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 mod read;
+mod sink;
 mod table;
 mod values;
 
 pub use read::{Flags, Read, read};
+pub use sink::{KafkaConfig, SINK_SETTINGS, SinkConfig, SinkTarget, SinkTexts};
 pub use table::{Kind, SETTINGS, Setting, markdown};
 pub use values::{Config, DatabaseUrl, LogFormat, StoreUrl, Visibility};
 
@@ -55,6 +57,8 @@ impl std::error::Error for ConfigError {}
 pub struct Texts {
     /// By `section.key`; what is absent has its default.
     pub given: BTreeMap<&'static str, (String, Source)>,
+    /// Those of each `[[sink]]`, in the order of the file.
+    pub sinks: Vec<SinkTexts>,
     /// Sections that this version does not serve yet, by name.
     pub unserved: Vec<String>,
     /// The folder that relative paths of the file start from.

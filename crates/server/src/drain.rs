@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
+use fourfold_connect::Sinks;
 use fourfold_engine::Closing;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -25,6 +27,7 @@ pub struct Running {
     edge: Arc<Edge<Stack>>,
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
+    sinks: Arc<ArcSwap<Sinks>>,
     log: Log,
     drain_timeout: Duration,
 }
@@ -43,12 +46,13 @@ impl Running {
         let stack = Stack::new(settings(config, dev), faces, log.clone(), Arc::clone(&metrics));
         let edge = Edge::new(Arc::clone(&stack), config.edge, tls);
         let (stop, stopped) = watch::channel(false);
+        let sinks = Arc::new(ArcSwap::from_pointee(Sinks::default()));
         let admin_address = match &config.admin_listen {
-            Some(wanted) => Some(start_admin(wanted, metrics, &stack, &edge, stopped.clone()).await?),
+            Some(wanted) => Some(start_admin(wanted, metrics, (&stack, &edge, &sinks), stopped.clone()).await?),
             None => None,
         };
         let accepting = tokio::spawn(Arc::clone(&edge).accept(listener, until(stopped)));
-        Ok(Running { address, admin_address, stack, edge, stop, accepting, log, drain_timeout: config.drain_timeout })
+        Ok(Running { address, admin_address, stack, edge, stop, accepting, sinks, log, drain_timeout: config.drain_timeout })
     }
 
     /// Where the four APIs are served.
@@ -66,7 +70,20 @@ impl Running {
         &self.stack
     }
 
-    /// Ends it in order; streams that never end are cut at the drain timeout (ending them with their cursor is later work).
+    /// Lets these sinks run, and ends those that ran before.
+    pub async fn replace_sinks(&self, sinks: impl FnOnce() -> Sinks) {
+        // In this order: two of one name would get into each other's way.
+        self.sinks.load_full().stop().await;
+        self.sinks.store(Arc::new(sinks()));
+    }
+
+    /// Tells the position beyond which a sink has yet to read the log.
+    pub fn hold(&self) -> impl Fn() -> Option<u64> + use<> {
+        let sinks = Arc::clone(&self.sinks);
+        move || sinks.load().hold()
+    }
+
+    /// Ends it in order; streams that never end are cut at the drain timeout. Sinks save how far they came.
     pub async fn drain(self) {
         self.stack.set_ready(false);
         // Nobody listens when accepting has ended already.
@@ -80,6 +97,7 @@ impl Running {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         seats.expel();
+        self.sinks.load_full().stop().await;
         self.stack.faces().engine().store().close().await;
         self.log.close();
     }
@@ -103,20 +121,19 @@ async fn bind(address: &str) -> io::Result<TcpListener> {
 async fn start_admin(
     wanted: &str,
     metrics: Arc<Metrics>,
-    stack: &Arc<Stack>,
-    edge: &Arc<Edge<Stack>>,
+    (stack, edge, sinks): (&Arc<Stack>, &Arc<Edge<Stack>>, &Arc<ArcSwap<Sinks>>),
     stopped: watch::Receiver<bool>,
 ) -> io::Result<SocketAddr> {
     let listener = bind(wanted).await?;
     let address = listener.local_addr()?;
     let look = {
-        let (stack, edge) = (Arc::clone(stack), Arc::clone(edge));
+        let (stack, edge, sinks) = (Arc::clone(stack), Arc::clone(edge), Arc::clone(sinks));
         move || {
-            let (stack, connections) = (Arc::clone(&stack), edge.seats().count());
+            let (stack, connections, sinks) = (Arc::clone(&stack), edge.seats().count(), sinks.load().figures());
             async move {
                 let faces = stack.faces();
                 let log = faces.engine().store().head(None).await;
-                Seen { connections, log, feed: faces.engine().feed_figures() }
+                Seen { connections, log, feed: faces.engine().feed_figures(), sinks }
             }
         }
     };

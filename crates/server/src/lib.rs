@@ -17,6 +17,7 @@ pub mod problem;
 pub mod retain;
 mod rewind;
 pub mod seats;
+pub mod sinks;
 pub mod stack;
 pub mod tls;
 pub mod wire;

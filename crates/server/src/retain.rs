@@ -27,12 +27,12 @@ pub struct LogRetention {
 }
 
 impl LogRetention {
-    fn at(&self, now: SystemTime) -> Retention {
+    fn at(&self, now: SystemTime, aged_through: Option<u64>) -> Retention {
         let since = self.age.map(|age| {
             let since = now.checked_sub(age).and_then(|since| since.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
             i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
         });
-        Retention { since, bytes_max: self.bytes, slice_events_max: self.slice_events_max }
+        Retention { since, bytes_max: self.bytes, aged_through, slice_events_max: self.slice_events_max }
     }
 
     fn round(&self) -> Duration {
@@ -40,11 +40,12 @@ impl LogRetention {
     }
 }
 
-/// Prunes a store's log, slice by slice, for as long as it is polled.
-pub async fn retain(store: Arc<dyn Maintain>, retention: LogRetention) -> Infallible {
+/// Prunes a store's log, slice by slice, for as long as it is polled. What lies beyond the position that `hold` tells does not go for its age:
+/// a sink has yet to read it.
+pub async fn retain(store: Arc<dyn Maintain>, retention: LogRetention, hold: impl Fn() -> Option<u64>) -> Infallible {
     loop {
         let begun = Instant::now();
-        let pruned = store.prune(&retention.at(SystemTime::now())).await;
+        let pruned = store.prune(&retention.at(SystemTime::now(), hold())).await;
         match pruned {
             Ok(pruned) if pruned.more => tokio::time::sleep((begun.elapsed() * SHARE).min(PAUSE_MAX)).await,
             Ok(_) => until_due(&*store, &retention).await,

@@ -132,7 +132,8 @@ impl Slice {
         while let Some(row) = rows.next()? {
             let number = |index| row.get::<_, i64>(index).map(i64::unsigned_abs);
             let (position, count, at, bytes) = (number(0)?, number(1)?, row.get::<_, i64>(2)?, number(3)?);
-            let (old, left) = (keep.since.is_some_and(|since| at < since), size.bytes.saturating_sub(slice.measured));
+            let read = keep.aged_through.is_none_or(|through| position <= through);
+            let (old, left) = (keep.since.is_some_and(|since| read && at < since), size.bytes.saturating_sub(slice.measured));
             if !old && keep.bytes_max.is_none_or(|max| left <= max) {
                 break;
             }

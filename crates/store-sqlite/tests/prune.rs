@@ -43,8 +43,8 @@ async fn reopened(folder: &Path, (store, world): (Arc<SqliteStore>, World)) -> (
     open(folder).await
 }
 
-const ALL: Retention = Retention { since: Some(i64::MAX), bytes_max: None, slice_events_max: 5_000 };
-const SIZE: Retention = Retention { since: None, bytes_max: Some(u64::MAX), slice_events_max: 5_000 };
+const ALL: Retention = Retention { since: Some(i64::MAX), bytes_max: None, aged_through: None, slice_events_max: 5_000 };
+const SIZE: Retention = Retention { since: None, bytes_max: Some(u64::MAX), aged_through: None, slice_events_max: 5_000 };
 
 async fn prune(store: &SqliteStore, keep: Retention) -> Pruned {
     loop {

@@ -256,6 +256,8 @@ pub struct Retention {
     pub since: Option<i64>,
     /// Bytes of the log beyond which the oldest commits go; `None`: none goes for its size.
     pub bytes_max: Option<u64>,
+    /// The last position that goes for its age: somebody has yet to read what lies beyond (its size it may still go for); `None`: any.
+    pub aged_through: Option<u64>,
     /// Events of one slice; a commit goes whole, so one may be more.
     pub slice_events_max: u64,
 }

@@ -18,6 +18,7 @@ mod follow;
 mod group;
 mod index;
 mod logged;
+mod pull;
 mod queue;
 mod ring;
 mod seat;
@@ -27,6 +28,7 @@ mod tail;
 
 pub use delivery::{Delivery, End, Initial};
 pub use encoding::EncodingKey;
+pub use pull::{Interest, LogEnd, LogEnds, LogReader, LogTold, Stretch};
 pub(crate) use seat::closed;
 pub(crate) use start::{WatchKey, expires_at};
 pub use subscription::{Rights, Subscription};

@@ -4,6 +4,7 @@
 
 mod ends;
 mod membership;
+mod pull;
 mod resume;
 mod sharing;
 mod told;

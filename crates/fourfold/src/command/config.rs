@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use comfy_table::{ContentArrangement, Table, presets};
-use fourfold_server::config::{SETTINGS, markdown};
+use fourfold_server::config::{SETTINGS, SINK_SETTINGS, Source, markdown};
 use fourfold_server::open::ModelFiles;
 
 use crate::failure::Failure;
@@ -24,6 +24,15 @@ pub fn run(path: &Path, as_markdown: bool, settings: &SettingFlags) -> Result<()
         let (value, source) = texts.text(setting.name);
         let value = if value.is_empty() { "–".to_owned() } else { without_password(value) };
         table.add_row([setting.name, &value, &source.to_string(), setting.unit, setting.meaning]);
+    }
+    for sink in &texts.sinks {
+        for setting in SINK_SETTINGS {
+            let (value, given) = sink.text(setting.name);
+            let value = if value.is_empty() { "–" } else { value };
+            let source = if given { Source::File } else { Source::Default };
+            let name = format!("sink.{}.{}", sink.text("name").0, setting.name);
+            table.add_row([&name, value, &source.to_string(), setting.unit, setting.meaning]);
+        }
     }
     say!("{table}");
     for name in &texts.unserved {

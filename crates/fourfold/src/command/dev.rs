@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use fourfold_connect::{Opened as OpenedSink, Sinks};
 use fourfold_engine::Engine;
 use fourfold_model::{Model, names};
 use fourfold_server::auth::DevKey;
@@ -19,6 +20,7 @@ use crate::failure::Failure;
 use crate::import;
 use crate::load::{self, Loaded, Opened};
 use crate::settings::SettingFlags;
+use crate::sinks;
 
 pub fn run(path: &Path, settings: &SettingFlags) -> Result<(), Failure> {
     let loaded = load::load(path)?;
@@ -45,6 +47,7 @@ async fn dev(path: &Path, loaded: Loaded, config: &Config) -> Result<(), Failure
     // Before anything that takes long, so that no edit is missed.
     let (changed, mut changes) = mpsc::channel(1);
     let _watcher = watch(&loaded.files.model, changed)?;
+    let sinks = sinks::open(&loaded.model, config)?;
     let opened = load::open_store(config).await?;
     let key = DevKey::open(&config.data).map_err(Failure::failed)?;
     let session = Session { path, config, opened, key };
@@ -56,8 +59,9 @@ async fn dev(path: &Path, loaded: Loaded, config: &Config) -> Result<(), Failure
     }
     let running = Running::start(config, session.faces(&loaded)?, true, session.key.bytes()).await.map_err(Failure::failed)?;
     session.greet(&loaded.model, &running);
+    session.start_sinks(&running, sinks).await;
     let ended = ended();
-    let retaining = retain(Arc::clone(&session.opened.store), config.events);
+    let retaining = retain(Arc::clone(&session.opened.store), config.events, running.hold());
     tokio::pin!(ended, retaining);
     loop {
         tokio::select! {
@@ -81,21 +85,29 @@ impl Session<'_> {
     /// Serves the model as it is now; while it has errors, the one before.
     async fn reload(&self, running: &Running) {
         match self.reloaded().await {
-            Ok((loaded, faces)) => {
+            Ok((loaded, faces, sinks)) => {
                 running.stack().replace(faces);
+                self.start_sinks(running, sinks).await;
                 eprintln!("{}reloaded: {} entities", loaded.warnings, loaded.model.entities.len());
             }
             Err(failure) => eprintln!("{failure}\nstill serving the model as it was before"),
         }
     }
 
-    async fn reloaded(&self) -> Result<(Loaded, Arc<Faces>), Failure> {
+    /// Over the model that is served now.
+    async fn start_sinks(&self, running: &Running, sinks: Vec<OpenedSink>) {
+        let faces = running.stack().faces();
+        running.replace_sinks(|| Sinks::start(faces.engine(), sinks)).await;
+    }
+
+    async fn reloaded(&self) -> Result<(Loaded, Arc<Faces>, Vec<OpenedSink>), Failure> {
         let loaded = load::load(self.path)?;
+        let sinks = sinks::open(&loaded.model, self.config)?;
         load::migrate(&self.opened, &loaded.model, false).await?;
         // Not before: an edit that is refused must leave the numbers and columns of what it left out.
         loaded.write_lock()?;
         let faces = self.faces(&loaded)?;
-        Ok((loaded, faces))
+        Ok((loaded, faces, sinks))
     }
 
     fn greet(&self, model: &Model, running: &Running) {

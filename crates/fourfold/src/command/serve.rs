@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
 
+use fourfold_connect::Sinks;
 use fourfold_engine::Engine;
 use fourfold_model::{Model, SharedModel};
 use fourfold_server::auth::{Auth, DevKey};
@@ -17,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::failure::Failure;
 use crate::load;
 use crate::settings::SettingFlags;
+use crate::sinks;
 
 pub fn run(path: &Path, settings: &SettingFlags) -> Result<(), Failure> {
     let loaded = load::load(path)?;
@@ -34,10 +36,11 @@ pub fn run(path: &Path, settings: &SettingFlags) -> Result<(), Failure> {
 }
 
 async fn serve(model: &SharedModel, config: &Config, auth: Arc<Auth>) -> Result<(), Failure> {
+    let sinks = sinks::open(model, config)?;
     let opened = load::open_store(config).await?;
     load::migrate(&opened, model, false).await?;
     let engine = Engine::new(opened.for_engine(), Arc::clone(model), opened.generation(), config.limits.clone());
-    let faces = Faces::new(engine, auth, Shown { visibility: config.visibility, dev: false });
+    let faces = Faces::new(Arc::clone(&engine), auth, Shown { visibility: config.visibility, dev: false });
     let key = DevKey::open(&config.data).map_err(Failure::failed)?;
     let running = Running::start(config, faces, false, key.bytes()).await.map_err(Failure::failed)?;
     say!("serving {} on {}", model.package.name, url(config, running.address()));
@@ -45,10 +48,11 @@ async fn serve(model: &SharedModel, config: &Config, auth: Arc<Auth>) -> Result<
         say!("metrics on http://{admin}/metrics");
     }
     unserved(model, config).iter().for_each(|what| say!("not served yet: {what}"));
+    running.replace_sinks(|| Sinks::start(&engine, sinks)).await;
     tokio::select! {
         result = ended() => result?,
         () = opened.failed() => return Err(Failure::Store("a commit failed and its outcome is not known; begin again to recover".into())),
-        never = retain(Arc::clone(&opened.store), config.events) => match never {},
+        never = retain(Arc::clone(&opened.store), config.events, running.hold()) => match never {},
     }
     running.drain().await;
     Ok(())

@@ -18,6 +18,7 @@ fn every_setting_is_printed_with_its_value_source_unit_and_meaning() {
     assert_eq!(line("limits.page_size_max"), "limits.page_size_max 500 fourfold.toml rows the largest page; more is taken as this");
     assert!(line("limits.filter_terms_max").starts_with("limits.filter_terms_max 20 default terms"));
     let page = run(&folder, &["config", "--markdown"]).ended(0).out;
+    let page = page.split("## `[[sink]]`").next().unwrap();
     let settings = page.lines().filter(|line| line.starts_with("| `")).count();
     assert_eq!(ran.out.lines().count(), settings + 1, "each setting of the page has a line");
 }
@@ -53,4 +54,33 @@ fn an_unknown_setting_is_an_error_with_a_suggestion() {
     let mut serve = command(&folder.0, &["serve"]);
     let ran = ended(serve.env("FOURFOLD_SERVER_LISTE", "127.0.0.1:1")).ended(2);
     ran.says("`FOURFOLD_SERVER_LISTE`, which is no setting; did you mean `FOURFOLD_SERVER_LISTEN`?");
+}
+
+#[test]
+fn a_sink_is_printed_and_what_is_wrong_with_it_is_said() {
+    let folder = Folder::with(&[("shop.fourfold", SHOP)]);
+    run(&folder, &["check", "--write"]).ended(0);
+    let sink = |more: &str| {
+        folder.write("fourfold.toml", &format!("[[sink]]\nname = \"events\"\nkind = \"kafka\"\nbrokers = [\"127.0.0.1:1\"]\n{more}"));
+    };
+    sink("entities = [\"Product\"]\n");
+    let ran = run(&folder, &["config"]).ended(0);
+    let line = |name: &str| {
+        ran.out.lines().find(|line| line.trim_start().starts_with(name)).unwrap_or_else(|| panic!("no {name}: {}", ran.out)).to_owned()
+    };
+    assert!(line("sink.events.entities ").contains("Product"));
+    assert!(line("sink.events.entities ").contains("fourfold.toml"));
+    assert!(line("sink.events.save_every ").contains("default"));
+    for command in ["serve", "dev"] {
+        sink("entities = [\"Produkt\"]\n");
+        run(&folder, &[command]).ended(2).says("the sink `events`: the model has no entity `Produkt`; did you mean `Product`?");
+        sink("filter = \"nothing == 1\"\nentities = [\"Product\"]\n");
+        run(&folder, &[command]).ended(2).says("its filter does not fit `Product`");
+        sink("brokrs = [\"x\"]\n");
+        run(&folder, &[command]).ended(2).says("unknown setting `brokrs` of a `[[sink]]`; did you mean `brokers`?");
+        if cfg!(not(feature = "kafka")) {
+            sink("");
+            run(&folder, &[command]).ended(2).says("this build of Fourfold has no Kafka; build it with `--features kafka`");
+        }
+    }
 }

@@ -56,7 +56,7 @@ fn servers() -> Value {
         "websocket": {"host": "{address}", "pathname": "/connection/websocket", "protocol": "ws", "security": bearer, "variables": here(),
             "description": "The Centrifugo client protocol: many channels over one connection. A payload is the `data` of a publication. The token goes into `connect`, or with the upgrade."},
         "sink": {"host": "{address}", "protocol": "kafka", "variables": address("127.0.0.1:9092", "Where a sink of the settings delivers."),
-            "description": "Topics to which a `[[sink]]` delivers, where the settings have one: CloudEvents 1.0 in structured mode, keyed by the row's key; a record without a value is of a row that left."},
+            "description": "Topics to which a `[[sink]]` delivers, where the settings have one: CloudEvents 1.0 in structured mode, keyed by entity and key (`Order/7`); a record without a value is of a row that left."},
     })
 }
 

@@ -142,16 +142,19 @@ fn items(entity: &Entity) -> Value {
 fn cloud_event(model: &Model, entity: &Entity) -> Value {
     let of = |what: &str| format!("{}.{}.{what}", model.package.name, entity.name);
     let before = entity.fields.iter().filter(|field| !field.secret).map(|one| (one.name.to_string(), old(model, one)));
-    let data = json!({"type": "object", "required": ["revision", "commit_last", "changed"], "properties": {
+    let data = json!({"type": "object", "required": ["revision", "commit_last", "changed", "after"], "properties": {
         "revision": {"type": "integer", "format": "int64", "minimum": 1},
         "commit_last": {"type": "integer", "format": "int64", "minimum": 1, "description": "The position of the last event of the same commit."},
-        "changed": {"type": "object", "properties": object(before), "description": "The old values of the fields that changed; of a deleted row all of them."},
-        "after": described(json!({"allOf": [reference("schemas", &entity.name)]}), Some("The row after the change; absent when it was deleted.")),
+        "changed": {"type": "object", "properties": object(before), "description": "The old values of the fields that changed, as far as the sink could see them; none of a row that it could not see before."},
+        "after": described(json!({"allOf": [reference("schemas", &entity.name)]}), Some("The row after the change.")),
     }});
     json!({
         "type": "object",
         "description": format!("One event of a `{}`, as CloudEvents 1.0.", entity.name),
-        "required": ["specversion", "id", "source", "type", "subject", "sequence", "data"],
+        "required": ["specversion", "id", "source", "type", "subject", "sequence"],
+        "if": {"properties": {"type": {"const": of("deleted")}}},
+        "then": {"description": "The row left what the sink may see: its key is all that is told.", "not": {"required": ["data"]}},
+        "else": {"required": ["data"]},
         "properties": {
             "specversion": {"const": "1.0"},
             "id": reference("schemas", "cursor"),

@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+use super::sink::{SINK_SETTINGS, SinkTexts};
 use super::table::{Kind, SETTINGS, Setting};
 use super::{ConfigError, Source, Texts};
 
+/// What carries events out; it may stand several times.
+const SINK: &str = "sink";
 /// Sections of later versions: they are known, and refused by name where they would matter.
-const LATER: &[&str] = &["sink", "source", "handler"];
+const LATER: &[&str] = &["source", "handler"];
 /// Those of them that may stand several times.
 const SEVERAL: &[&str] = &["sink", "source", "handler"];
 const LATER_KEYS: &[&str] = &["auth.jwks_url", "server.trusted_proxies"];
@@ -70,6 +73,9 @@ impl Reader {
             self.texts.unserved.push(format!("[{section}]"));
             return;
         }
+        if section == SINK && is_tables(&value) {
+            return self.sinks(value);
+        }
         let (is_section, several) = (matches!(value, Value::Table(_)), is_tables(&value));
         if (is_section || several) && !sections().any(|known| known == section) {
             self.errors.push(unknown_section(section, several));
@@ -86,6 +92,25 @@ impl Reader {
                 None if LATER_KEYS.contains(&name.as_str()) => self.texts.unserved.push(name),
                 None => self.errors.push(unknown(&name)),
             }
+        }
+    }
+
+    /// Each `[[sink]]`.
+    fn sinks(&mut self, value: Value) {
+        for sink in value.as_array().into_iter().flatten().filter_map(Value::as_table) {
+            let mut texts = SinkTexts::default();
+            for (key, value) in sink {
+                let Some(setting) = SINK_SETTINGS.iter().find(|setting| setting.name == key) else {
+                    let names: Vec<String> = SINK_SETTINGS.iter().map(|setting| setting.name.to_owned()).collect();
+                    self.errors.push(format!("unknown setting `{key}` of a `[[sink]]`{}", nearest(&names, key)));
+                    continue;
+                };
+                match text_of(setting.kind, value).filter(|text| is_valid(setting.kind, text)) {
+                    Some(text) => drop(texts.given.insert(setting.name, text)),
+                    None => self.errors.push(format!("`{key}` of a `[[sink]]` must be {}, not `{value}`", expected(setting.kind))),
+                }
+            }
+            self.texts.sinks.push(texts);
         }
     }
 
@@ -147,7 +172,7 @@ fn is_tables(value: &Value) -> bool {
 
 fn unknown_section(name: &str, several: bool) -> String {
     let bracketed = |name: &str, several: bool| if several { format!("[[{name}]]") } else { format!("[{name}]") };
-    let known = sections().chain(LATER.iter().copied()).map(|known| (distance(known, name), known)).min();
+    let known = sections().chain(LATER.iter().copied()).chain([SINK]).map(|known| (distance(known, name), known)).min();
     let near = known.filter(|(distance, _)| *distance <= 3.min(name.len() / 3 + 1));
     let near = near.map_or_else(String::new, |(_, known)| format!("; did you mean `{}`?", bracketed(known, SEVERAL.contains(&known))));
     format!("unknown section `{}`{near}", bracketed(name, several))
@@ -187,7 +212,8 @@ fn text_of(kind: Kind, value: &Value) -> Option<String> {
         (Kind::Boolean, Value::Boolean(value)) => Some(value.to_string()),
         (Kind::Number, Value::Integer(number)) => Some(number.to_string()),
         (Kind::List, Value::Array(items)) => items.iter().map(Value::as_str).collect::<Option<Vec<_>>>().map(|items| items.join(",")),
-        (Kind::Boolean | Kind::Number, _) => None,
+        (Kind::Table, Value::Table(table)) => serde_json::to_string(table).ok(),
+        (Kind::Boolean | Kind::Number | Kind::Table, _) => None,
         (_, Value::String(text)) => Some(text.clone()),
         _ => None,
     }
@@ -195,7 +221,7 @@ fn text_of(kind: Kind, value: &Value) -> Option<String> {
 
 fn is_valid(kind: Kind, text: &str) -> bool {
     match kind {
-        Kind::Text | Kind::Path | Kind::List => true,
+        Kind::Text | Kind::Path | Kind::List | Kind::Table => true,
         Kind::Address => text == "off" || text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()),
         Kind::Boolean => matches!(text, "true" | "false"),
         Kind::Number => text.parse::<u64>().is_ok_and(|number| u32::try_from(number).is_ok()),
@@ -215,6 +241,7 @@ fn expected(kind: Kind) -> String {
         Kind::Duration => "a duration such as `10s`, `250ms` or `5m`".into(),
         Kind::Size => "a size such as `512MiB` or `10GiB`".into(),
         Kind::List => "a list of texts".into(),
+        Kind::Table => "a table such as `{ roles = [\"admin\"] }`".into(),
         Kind::OneOf(choices) => format!("one of {}", choices.iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(", ")),
     }
 }

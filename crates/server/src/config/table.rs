@@ -1,5 +1,7 @@
 //! The one table of settings.
 
+use super::sink::SINK_SETTINGS;
+
 /// What a setting's text must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -19,6 +21,8 @@ pub enum Kind {
     Size,
     /// Texts; in the environment and in flags with commas between them.
     List,
+    /// Names and values.
+    Table,
     /// One of these.
     OneOf(&'static [&'static str]),
 }
@@ -132,17 +136,30 @@ pub fn markdown() -> String {
         let (of, key) = setting.name.split_once('.').unwrap_or(("", setting.name));
         if of != section {
             section = of;
-            page.push_str(&format!("\n## `[{of}]`\n\n| key | default | unit | meaning |\n|---|---|---|---|\n"));
+            page.push_str(&format!("\n## `[{of}]`\n{HEAD}"));
         }
-        let default = if setting.default.is_empty() { "–".to_owned() } else { format!("`{}`", setting.default) };
-        let meaning = match setting.kind {
-            Kind::OneOf(choices) => format!("{}: {}", setting.meaning, choices.map_join()),
-            _ => setting.meaning.to_owned(),
-        };
-        page.push_str(&format!("| `{key}` | {default} | {} | {meaning} |\n", setting.unit));
+        line(&mut page, key, setting);
+    }
+    page.push_str(&format!("\n## `[[sink]]`\n{SINKS}{HEAD}"));
+    for setting in SINK_SETTINGS {
+        line(&mut page, setting.name, setting);
     }
     page
 }
+
+fn line(page: &mut String, key: &str, setting: &Setting) {
+    let default = if setting.default.is_empty() { "–".to_owned() } else { format!("`{}`", setting.default) };
+    let meaning = match setting.kind {
+        Kind::OneOf(choices) => format!("{}: {}", setting.meaning, choices.map_join()),
+        _ => setting.meaning.to_owned(),
+    };
+    page.push_str(&format!("| `{key}` | {default} | {} | {meaning} |\n", setting.unit));
+}
+
+const HEAD: &str = "\n| key | default | unit | meaning |\n|---|---|---|---|\n";
+const SINKS: &str = "
+One for each sink: see [connectors](connectors.md). Neither the environment nor a flag overrides these.
+";
 
 const PAGE: &str = "# Settings
 

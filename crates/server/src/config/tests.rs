@@ -87,9 +87,9 @@ fn an_unknown_section_is_an_error_though_it_is_empty() {
 #[test]
 fn what_does_not_go_together_or_is_not_served_is_said() {
     let texts =
-        read_text("together", "[server]\ntls_cert_file = \"a\"\n[store]\nurl = \"mongodb://x\"\n[[sink]]\nname = \"k\"", &[], Vec::new())
+        read_text("together", "[server]\ntls_cert_file = \"a\"\n[store]\nurl = \"mongodb://x\"\n[[source]]\nname = \"k\"", &[], Vec::new())
             .unwrap();
-    assert_eq!(texts.unserved, ["[sink]"]);
+    assert_eq!(texts.unserved, ["[source]"]);
     let errors = Config::new(&texts).unwrap_err().0;
     assert_eq!(errors.len(), 2);
     assert!(errors[1].contains("does not serve yet"));
@@ -112,5 +112,55 @@ fn the_page_lists_every_setting() {
     for setting in SETTINGS {
         let key = setting.name.split_once('.').unwrap().1;
         assert!(page.contains(&format!("| `{key}` |")), "{key}");
+    }
+    for setting in SINK_SETTINGS {
+        assert!(page.contains(&format!("| `{}` |", setting.name)), "{}", setting.name);
+    }
+}
+
+#[test]
+fn a_sink_is_read_with_its_units_and_its_claims() {
+    let text = "[[sink]]\nname = \"orders\"\nkind = \"kafka\"\nentities = [\"Order\", \"Item\"]\nclaims = { roles = [\"admin\"], level = 3 }\n\
+                brokers = [\"127.0.0.1:1\"]\nsave_every = \"250ms\"\nbatch_bytes_max = \"64KiB\"\nbegin = \"now\"\nsasl_password_file = \"word\"";
+    let texts = read_text("sink", text, &[], Vec::new()).unwrap();
+    let sinks = Config::new(&texts).unwrap().sinks;
+    let [sink] = sinks.as_slice() else { panic!("{sinks:?}") };
+    assert_eq!(
+        (sink.name.as_str(), sink.entities.len(), sink.filter.as_deref(), sink.begin),
+        ("orders", 2, None, fourfold_connect::Begin::Now)
+    );
+    assert_eq!(serde_json::to_string(&sink.claims).unwrap(), r#"{"level":3,"roles":["admin"]}"#);
+    assert_eq!((sink.pace.save_every.as_millis(), sink.pace.batch_bytes_max, sink.pace.batch_events_max), (250, 64 << 10, 1_000));
+    let SinkTarget::Kafka(kafka) = &sink.target;
+    assert_eq!((kafka.compression.as_str(), kafka.sasl_password_file.as_deref()), ("lz4", Some(texts.folder.join("word").as_path())));
+}
+
+#[test]
+fn a_wrong_sink_is_told_with_what_would_be_right() {
+    let of = |lines: &str| {
+        let text = format!("[[sink]]\n{lines}");
+        match read_text("wrong-sink", &text, &[], Vec::new()) {
+            Ok(texts) => Config::new(&texts).map(|config| config.sinks.len()).unwrap_err().0,
+            Err(errors) => errors.0,
+        }
+    };
+    const GOOD: &str = "name = \"a\"\nkind = \"kafka\"\nbrokers = [\"x:1\"]\n";
+    for (lines, error) in [
+        ("nane = \"a\"", "unknown setting `nane` of a `[[sink]]`; did you mean `name`?"),
+        ("brokers = 3", "`brokers` of a `[[sink]]` must be a list of texts, not `3`"),
+        ("kind = \"kafak\"", "`kind` of a `[[sink]]` must be one of `kafka`, not `\"kafak\"`"),
+        ("claims = 3", "`claims` of a `[[sink]]` must be a table such as `{ roles = [\"admin\"] }`, not `3`"),
+        ("kind = \"kafka\"", "a `[[sink]]` needs a `name` of 1 to 48 lower-case letters, digits, `_` and `-`, not ``"),
+        ("name = \"A\"", "a `[[sink]]` needs a `name` of 1 to 48 lower-case letters, digits, `_` and `-`, not `A`"),
+        ("name = \"a\"", "the sink `a` needs a `kind`: `kafka`"),
+        ("name = \"a\"\nkind = \"kafka\"", "the sink `a` needs `brokers`, such as `[\"127.0.0.1:9092\"]`"),
+        (
+            &format!("{GOOD}security_protocol = \"sasl_ssl\""),
+            "the sink `a` speaks `sasl_ssl`, which needs `sasl_username` and `sasl_password_file`",
+        ),
+        (&format!("{GOOD}tls_key_file = \"k\""), "the sink `a`: `tls_cert_file` and `tls_key_file` are set together or not at all"),
+        (&format!("{GOOD}[[sink]]\n{GOOD}"), "two sinks are called `a`; each has a name of its own"),
+    ] {
+        assert_eq!(of(lines), [error], "{lines}");
     }
 }

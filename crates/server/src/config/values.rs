@@ -6,6 +6,7 @@ use std::time::Duration;
 use fourfold_op::Limits;
 
 use super::Texts;
+use super::sink::{self, SinkConfig};
 use crate::auth::AuthSettings;
 use crate::body::BodyLimits;
 use crate::listen::EdgeLimits;
@@ -52,6 +53,8 @@ pub struct Config {
     pub limits: Limits,
     /// How much of the log is kept.
     pub events: LogRetention,
+    /// What carries events out.
+    pub sinks: Vec<SinkConfig>,
     /// What is configured and not served by this version, by name.
     pub unserved: Vec<String>,
 }
@@ -130,6 +133,7 @@ impl Config {
             errors.push(error);
             None
         });
+        let sinks = sink::typed(texts, &mut errors);
         if !errors.is_empty() {
             return Err(super::ConfigError(errors));
         }
@@ -168,6 +172,7 @@ impl Config {
                 bytes: size(texts.text("events.retention_size").0).filter(|bytes| *bytes > 0),
                 slice_events_max: (number(texts, "events.prune_slice_events_max") as u64).max(1),
             },
+            sinks,
             unserved: texts.unserved.clone(),
         })
     }

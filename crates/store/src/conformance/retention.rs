@@ -13,14 +13,15 @@ cases! {
     a_slice_is_of_whole_commits
     a_log_beyond_its_size_loses_its_oldest
     a_kept_log_loses_nothing
+    what_somebody_has_yet_to_read_goes_for_its_size_alone
     no_key_repeats_a_revision_though_its_deletion_is_forgotten
     a_deletion_that_is_kept_keeps_its_number
     a_key_that_the_caller_is_never_repeats_a_revision
     a_redacted_row_leaves_positions_and_no_payloads
 }
 
-const ALL: Retention = Retention { since: Some(i64::MAX), bytes_max: None, slice_events_max: 5_000 };
-const NONE: Retention = Retention { since: None, bytes_max: None, slice_events_max: 5_000 };
+const ALL: Retention = Retention { since: Some(i64::MAX), bytes_max: None, aged_through: None, slice_events_max: 5_000 };
+const NONE: Retention = Retention { since: None, bytes_max: None, aged_through: None, slice_events_max: 5_000 };
 
 /// Prunes until nothing more goes: the last answer, with the events of all.
 async fn prune(world: &World, keep: Retention) -> Pruned {
@@ -104,6 +105,15 @@ async fn a_log_beyond_its_size_loses_its_oldest(world: World) {
     let again = prune(&world, Retention { bytes_max: Some(whole.bytes / 2), ..NONE }).await;
     assert_eq!((again.events, again.floor), (2, 7), "what came is counted, what went is not: {again:?}");
     assert_eq!(prune(&world, Retention { bytes_max: Some(0), ..NONE }).await.floor, 11, "the newest stays");
+}
+
+async fn what_somebody_has_yet_to_read_goes_for_its_size_alone(world: World) {
+    items(&world, 1..=6).await;
+    let held = Retention { aged_through: Some(3), ..ALL };
+    assert_eq!(prune(&world, held).await.floor, 3, "age stops where it was read to");
+    assert_eq!(prune(&world, Retention { aged_through: Some(0), ..ALL }).await.events, 0);
+    let all = prune(&world, Retention { bytes_max: Some(0), ..held }).await;
+    assert_eq!(all.floor, 5, "size does not");
 }
 
 async fn a_kept_log_loses_nothing(world: World) {

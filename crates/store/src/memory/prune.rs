@@ -17,7 +17,8 @@ pub(super) fn prune(state: &mut State, keep: &Retention) -> Pruned {
     let (mut bytes, mut events) = (state.log.iter().map(size).sum::<u64>(), 0);
     let newest = state.log.back().map(|record| record.event.commit_last);
     let goes = |record: &LogRecord, bytes: u64| {
-        let (old, large) = (keep.since.is_some_and(|since| record.event.at < since), keep.bytes_max.is_some_and(|max| bytes > max));
+        let read = keep.aged_through.is_none_or(|through| record.event.commit_last.0.get() <= through);
+        let (old, large) = (keep.since.is_some_and(|since| read && record.event.at < since), keep.bytes_max.is_some_and(|max| bytes > max));
         (old || large) && Some(record.event.commit_last) != newest
     };
     let mut more = false;
