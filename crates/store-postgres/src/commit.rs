@@ -90,6 +90,9 @@ pub async fn commit(inner: Arc<Inner>, plan: WritePlan, side: Vec<Side>) -> Resu
             Stop::Refused(error) => return Err(error),
             Stop::KeyTaken(error) if tries >= TRIES_MAX => return Err(CommitError::Refused(error)),
             Stop::Failed(Fail::Stale) if tries == 1 => {}
+            Stop::Failed(Fail::Late) => {
+                return Err(CommitError::Refused(unavailable("the commit took longer than the database lets a statement take; try again")));
+            }
             Stop::Failed(fail) => return Err(CommitError::Refused(fail.into_error())),
             Stop::Again if tries >= TRIES_MAX => {
                 return Err(CommitError::Refused(unavailable("the rows are being written by others; try again")));

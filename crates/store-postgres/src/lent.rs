@@ -64,10 +64,9 @@ async fn end(client: Object, how: &str) {
 impl Drop for Lent {
     fn drop(&mut self) {
         let (Some(client), Ok(runtime)) = (self.client.take(), tokio::runtime::Handle::try_current()) else { return };
-        let target = self.target.clone();
-        runtime.spawn(async move {
-            target.cancel(client.cancel_token()).await;
-            end(client, "ROLLBACK").await;
-        });
+        let (token, target) = (client.cancel_token(), self.target.clone());
+        // A cancellation that comes late ends whatever the connection does then, so nobody else has the connection after it.
+        drop(Object::take(client));
+        runtime.spawn(async move { target.cancel(token).await });
     }
 }

@@ -81,7 +81,8 @@ async fn due(client: &Client, keep: &Retention) -> Result<Slice, Fail> {
         if slice.through == 0 {
             slice.left = left;
         }
-        let old = keep.since.is_some_and(|since| at < since);
+        let read = keep.aged_through.is_none_or(|through| position.unsigned_abs() <= through);
+        let old = keep.since.is_some_and(|since| read && at < since);
         if position == newest || !old && keep.bytes_max.is_none_or(|max| left <= max) {
             return Ok(slice);
         }

@@ -326,6 +326,38 @@ async fn a_connection_lost_at_the_commit_leaves_the_outcome_unknown() {
     assert_eq!(worlds[0].events(&Entities::All).await.len(), 1);
 }
 
+/// Readers go away in the middle again and again; writers, who share their connections, notice nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_reader_that_goes_away_ends_nobody_elses_statement() {
+    let Some((worlds, ..)) = nodes(1).await else { return };
+    for number in 1..=4 {
+        worlds[0].item(number, "0", vec![]).await;
+    }
+    let done = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (1..=4_u16)
+        .map(|number| {
+            let (world, done) = (worlds[0].clone(), done.clone());
+            tokio::spawn(async move {
+                let mut count = 0_u64;
+                while !done.load(Ordering::Relaxed) {
+                    world.one(&admin(), retitle(number, count.to_string())).await;
+                    count += 1;
+                }
+            })
+        })
+        .collect();
+    let (mut gone, reader) = (0, admin());
+    for round in 0..500_u64 {
+        let read = worlds[0].titles(&reader, fourfold_model::Expr::all(Vec::new()));
+        gone += u32::from(tokio::time::timeout(Duration::from_micros(300 + round % 20 * 100), read).await.is_err());
+    }
+    done.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer.await.expect("a commit was refused");
+    }
+    assert!(gone > 50, "{gone} of 500 readers went away");
+}
+
 /// A read that cannot be answered in time ends in time, and its connection serves the next.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_ends_at_its_deadline_and_its_connection_goes_on() {
