@@ -15,6 +15,7 @@ use crate::process::{self, Ended};
 use crate::server::Server;
 use crate::services;
 use crate::tally::Tally;
+use crate::tools;
 use crate::workspace::Workspace;
 use packages::{Tool, copy};
 
@@ -219,8 +220,8 @@ fn package(model: &Path) -> Result<String, String> {
 impl Suite {
     /// Why it is skipped here, if it is.
     fn missing(&self) -> Option<String> {
-        let service = || if self.kind == Kind::Kafka { services::missing("kafka") } else { None };
-        self.tool.missing().or_else(service)
+        let kafka = || tools::missing_for_librdkafka().or_else(|| services::missing("kafka"));
+        self.tool.missing().or_else(|| if self.kind == Kind::Kafka { kafka() } else { None })
     }
 
     fn limit(&self) -> Duration {

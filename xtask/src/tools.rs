@@ -49,6 +49,11 @@ fn build(home: &Path) -> Result<(), String> {
     if process::run(&mut cargo) { Ok(()) } else { Err("cargo install failed".to_owned()) }
 }
 
+/// Why librdkafka cannot be built here, if it cannot.
+pub fn missing_for_librdkafka() -> Option<String> {
+    ["make", "c++"].into_iter().find(|program| !process::exists(program)).map(|program| format!("{program} is not there"))
+}
+
 /// A Python environment of our own.
 pub fn venv(folder: &Path) -> Result<(), String> {
     process::output(Command::new("python3").args(["-m", "venv"]).arg(folder)).map(drop)

@@ -1,4 +1,4 @@
-//! Events as targets take them: CloudEvents 1.0 (`SPEC` §6).
+//! Events as targets take them: CloudEvents 1.0.
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;

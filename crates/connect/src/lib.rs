@@ -1,4 +1,4 @@
-//! Sinks: what carries the events of the log to other systems (`DESIGN` §3).
+//! Sinks: what carries the events of the log to other systems.
 //!
 //! A sink is a principal with rules of its own. It reads the log through the engine, hands what it may see to its target ([`Sink`]) in the form of
 //! CloudEvents, and saves how far it came beside the rows. At least once, in order for each key; what a target has not taken stays in the log,

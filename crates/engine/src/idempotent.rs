@@ -1,4 +1,4 @@
-//! Writes that may be sent twice: one key, one commit, one answer (`SPEC` §6).
+//! Writes that may be sent twice: one key, one commit, one answer.
 //!
 //! What a write came to is recorded in its own commit, under (issuer, subject, key), with a fingerprint of what was asked. The same
 //! request again finds the record in its way, and is answered from it under the rules of the day; another request under the

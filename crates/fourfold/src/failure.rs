@@ -1,4 +1,4 @@
-//! How a command fails, and the exit code that says so (`SPEC` §8).
+//! How a command fails, and the exit code that says so.
 
 use std::fmt;
 use std::process::ExitCode;

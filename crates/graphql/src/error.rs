@@ -1,4 +1,4 @@
-//! Errors as GraphQL shows them (`SPEC` §3, §7).
+//! Errors as GraphQL shows them.
 
 use apollo_compiler::parser::{LineColumn, SourceMap, SourceSpan};
 use fourfold_model::names::camel;

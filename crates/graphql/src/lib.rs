@@ -1,4 +1,4 @@
-//! GraphQL over HTTP: documents become one operation of the engine each, compiled once and kept (`SPEC` §3, §9).
+//! GraphQL over HTTP: documents become one operation of the engine each, compiled once and kept.
 //!
 //! It knows no store, no plan and no rules. The schema ([`sdl`]) is a function of the model alone. A request is read and compiled in
 //! `parse/`, executed in `run.rs`, and written by `render.rs` after the `shape.rs` of its document. There is no resolver per field:

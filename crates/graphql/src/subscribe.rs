@@ -1,4 +1,4 @@
-//! Subscriptions: from what was asked to a stream of results, whichever wire carries them (`SPEC` §3, §6).
+//! Subscriptions: from what was asked to a stream of results, whichever wire carries them.
 
 use std::sync::Arc;
 

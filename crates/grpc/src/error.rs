@@ -1,4 +1,4 @@
-//! Errors as `google.rpc.Status`: the code of the one table, with `ErrorInfo`, `BadRequest` and `RetryInfo` (`SPEC` §7).
+//! Errors as `google.rpc.Status`: the code of the one table, with `ErrorInfo`, `BadRequest` and `RetryInfo`.
 
 use fourfold_op::wire::bytes::{put_bytes, put_nested, put_number};
 use fourfold_op::{Cursor, Error, ErrorCode, RequestId};

@@ -1,4 +1,4 @@
-//! Ingest: a stream of rows in, an answer after each commit out (`SPEC` §4).
+//! Ingest: a stream of rows in, an answer after each commit out.
 //!
 //! While rows are committed the next are read, at most 4,096 rows or 4 MiB, then flow control holds the sender.
 

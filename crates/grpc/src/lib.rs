@@ -1,4 +1,4 @@
-//! gRPC, gRPC-Web and Connect over the engine (`SPEC` §4).
+//! gRPC, gRPC-Web and Connect over the engine.
 //!
 //! It knows no store and no rules. A request is read by the tables of `schema::parameters`, becomes an operation of the engine, and
 //! its outcome is written as messages by lock numbers (or ProtoJSON). The contract ([`proto`], [`descriptor_set`]) is a function of the

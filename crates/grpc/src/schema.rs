@@ -1,4 +1,4 @@
-//! What a model is as a protobuf file: one structure, from which the `.proto` text and the descriptors are both made (`SPEC` §4).
+//! What a model is as a protobuf file: one structure, from which the `.proto` text and the descriptors are both made.
 
 pub mod aggregate;
 pub mod batch;

@@ -1,4 +1,4 @@
-//! Watches: one request in, a response for each change out (`SPEC` §4, §6).
+//! Watches: one request in, a response for each change out.
 
 mod answers;
 

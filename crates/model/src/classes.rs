@@ -1,4 +1,4 @@
-//! Classes of read rules: how a watch can judge them (`DESIGN` §3).
+//! Classes of read rules: how a watch can judge them.
 //!
 //! **L**: from the row, its own columns and the caller. **M**: besides that, by one `exists` that pins the caller, so that the
 //! caller's set of keys can be loaded once and kept. **G**: anything else; readable, not watchable.

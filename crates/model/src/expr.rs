@@ -2,7 +2,8 @@
 //!
 //! One expression serves rules, filters, `@set` and computed fields. `plan` compiles it for the stores; here it only means.
 
-use crate::model::{Base, ClaimId, FieldId, RelationId};
+use crate::ids::{ClaimId, FieldId, RelationId};
+use crate::types::Base;
 use crate::value::Value;
 
 /// A typed expression.

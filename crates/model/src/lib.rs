@@ -8,6 +8,7 @@ mod diagnostics;
 pub mod expr;
 mod filter;
 mod format;
+mod ids;
 mod lex;
 pub mod literal;
 mod load;
@@ -16,6 +17,7 @@ pub mod model;
 pub mod names;
 mod parse;
 mod resolve;
+mod types;
 mod typing;
 pub mod value;
 

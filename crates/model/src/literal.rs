@@ -1,4 +1,4 @@
-//! Literals: the text forms of values (`SPEC` §1, "Values"), shared by the model, filters and JSON.
+//! Literals: the text forms of values, shared by the model, filters and JSON.
 
 /// `018f2e8a-…`: a Uuid, hyphened, in either case.
 pub fn uuid(text: &str) -> Option<[u8; 16]> {

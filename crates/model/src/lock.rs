@@ -1,4 +1,4 @@
-//! `fourfold.lock`: what must never change by accident — numbers, plurals, tables and columns (`SPEC` §1).
+//! `fourfold.lock`: what must never change by accident — numbers, plurals, tables and columns.
 //!
 //! Sorted text, one line a name, so that version control merges it. A number that was given is never given again.
 

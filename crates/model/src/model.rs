@@ -9,34 +9,9 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 use crate::expr::Expr;
+pub use crate::ids::*;
+pub use crate::types::*;
 use crate::value::Value;
-
-/// An entity's index in [`Model::entities`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EntityId(pub u16);
-/// An owned type's index in [`Model::owned`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct OwnedId(pub u16);
-/// An enum's index in [`Model::enums`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EnumId(pub u16);
-/// A field's index in its entity's or owned type's `fields`, and its slot in a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FieldId(pub u16);
-/// A relation's index in [`Entity::relations`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RelationId(pub u16);
-/// A channel's index in [`Model::channels`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ChannelId(pub u16);
-/// A claim's index in [`Model::claims`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ClaimId(pub u16);
-
-/// The slot of the key in each entity's row.
-pub const KEY: FieldId = FieldId(0);
-/// The slot of the revision in each entity's row.
-pub const REVISION: FieldId = FieldId(1);
 
 /// A whole model, resolved and checked.
 #[derive(Clone, Debug, Default)]
@@ -85,79 +60,6 @@ pub struct Claim {
     pub path: SmolStr,
     /// Documentation.
     pub doc: Option<String>,
-}
-
-/// The type of a field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Type {
-    /// The scalar, enum or owned type.
-    pub base: Base,
-    /// `?`: may be null.
-    pub nullable: bool,
-    /// `[]`.
-    pub list: bool,
-}
-
-/// A scalar type, an enum or an owned type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum Base {
-    String,
-    Boolean,
-    Int,
-    BigInt,
-    Float,
-    /// Digits in all (1 to 18), digits after the point (0 to `precision`).
-    Decimal {
-        precision: u8,
-        scale: u8,
-    },
-    DateTime,
-    Date,
-    Uuid,
-    Bytes,
-    Json,
-    Enum(EnumId),
-    Owned(OwnedId),
-}
-
-/// An enum.
-#[derive(Clone, Debug)]
-pub struct EnumType {
-    /// `OrderState`.
-    pub name: SmolStr,
-    /// Documentation.
-    pub doc: Option<String>,
-    /// Its values, in the file's order.
-    pub values: Vec<EnumValue>,
-}
-
-/// A value of an enum.
-#[derive(Clone, Debug)]
-pub struct EnumValue {
-    /// Its name in JSON and GraphQL: `placed`.
-    pub name: SmolStr,
-    /// Its number, from 1, for ever the same.
-    pub number: i32,
-    /// Its text in a store's column.
-    pub column: SmolStr,
-    /// Documentation.
-    pub doc: Option<String>,
-}
-
-impl EnumType {
-    /// The value with this name.
-    pub fn by_name(&self, name: &str) -> Option<&EnumValue> {
-        self.values.iter().find(|value| value.name == name)
-    }
-    /// The value with this number.
-    pub fn by_number(&self, number: i32) -> Option<&EnumValue> {
-        self.values.iter().find(|value| value.number == number)
-    }
-    /// The value that a store's column holds as this text.
-    pub fn by_column(&self, column: &str) -> Option<&EnumValue> {
-        self.values.iter().find(|value| value.column == column)
-    }
 }
 
 /// An owned type: a value inside its parent.

@@ -1,4 +1,4 @@
-//! Values: what a field of a row can hold, typed by the model (`SPEC` §1, "Values").
+//! Values: what a field of a row can hold, typed by the model.
 
 use std::cmp::Ordering;
 use std::fmt;

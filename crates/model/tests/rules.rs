@@ -1,4 +1,4 @@
-//! SPEC §1, sentence by sentence: what loads, and what is refused with which message.
+//! The language, sentence by sentence: what loads, and what is refused with which message.
 
 #![allow(clippy::expect_used)]
 

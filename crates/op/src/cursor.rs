@@ -1,4 +1,4 @@
-//! Positions in the log and cursors, one text on every face (`SPEC` §6).
+//! Positions in the log and cursors, one text on every face.
 
 use std::fmt;
 use std::num::NonZeroU64;

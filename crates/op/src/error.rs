@@ -1,4 +1,4 @@
-//! Errors: one closed list of codes, and one table that says what each is on every face (`SPEC` §7).
+//! Errors: one closed list of codes, and one table that says what each is on every face.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Events: one for each changed row, numbered in commit order (`DESIGN` §3).
+//! Events: one for each changed row, numbered in commit order.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Values and rows as JSON, one form for REST, WebSocket and server-sent events (`SPEC` §1, "Values").
+//! Values and rows as JSON, one form for REST, WebSocket and server-sent events.
 //!
 //! [`write_value`] gives bytes, [`Reader`] and [`read_entity`] take them, [`parse_text`] and [`write_value_text`] are the
 //! forms of a value in a URL. [`Dialect::Proto`] is the same for ProtoJSON, which differs in the names of enum values.

@@ -1,4 +1,4 @@
-//! Limits on what one request may ask, each with its name and unit (`DESIGN` §7).
+//! Limits on what one request may ask, each with its name and unit.
 
 /// The limits on operations. Those of the wire (headers, bodies, connections) are the server's.
 #[derive(Clone, Debug, PartialEq, Eq)]

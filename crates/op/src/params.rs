@@ -1,4 +1,4 @@
-//! The parameters and bodies of REST, as operations: `SPEC` §2, "Parameters". WebSocket's `rpc` speaks the same (`SPEC` §5).
+//! The parameters and bodies of REST, as operations. WebSocket's `rpc` speaks the same.
 //!
 //! An [`Asking`] reads one request: names become ids, texts become typed values that stand in a list of their own, and everything
 //! that is wrong is told at once. It gives an [`Asked`]: the operation, its values, and the [`Shape`] in which it is to be rendered.

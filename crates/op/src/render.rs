@@ -1,4 +1,4 @@
-//! Outcomes as JSON: rows, pages, groups and errors, in the form that REST and WebSocket share (`SPEC` §2).
+//! Outcomes as JSON: rows, pages, groups and errors, in the form that REST and WebSocket share.
 
 use fourfold_model::{Base, Entity, EntityId, FieldId, KEY, Member, Model, REVISION, SmolStr, Value};
 
@@ -209,7 +209,7 @@ fn sum_of(base: Base) -> Base {
     }
 }
 
-/// Appends an error as problem details (RFC 9457), with Fourfold's members: `SPEC` §7.
+/// Appends an error as problem details (RFC 9457), with Fourfold's members.
 ///
 /// An empty `request_id` is left out: there was no request to name.
 pub fn write_problem(out: &mut Vec<u8>, error: &Error, request_id: &str) {

@@ -1,4 +1,4 @@
-//! Watches: what a caller asks to be told of, and the words in which it is told (`SPEC` §6).
+//! Watches: what a caller asks to be told of, and the words in which it is told.
 
 use fourfold_model::{EntityId, Expr, FieldId};
 

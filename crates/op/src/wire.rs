@@ -1,4 +1,4 @@
-//! Rows as protobuf messages, by the numbers of the lock: the payload of events and the messages of gRPC (`SPEC` §1, "Values").
+//! Rows as protobuf messages, by the numbers of the lock: the payload of events and the messages of gRPC.
 //!
 //! A null is an absent field; any other value is written, zeros too (proto3 `optional`). Lists are repeated (packed where they
 //! can be), elements of owned lists are messages of their type. A `changed` payload is `{1: packed numbers of the changed fields,

@@ -6,9 +6,7 @@ use fourfold_model::expr::{Arithmetic, Compare, Function};
 use fourfold_model::{Base, Decimal, EntityId, Model, Row, SmolStr, Value};
 use smallvec::{SmallVec, smallvec};
 
-use crate::compile::Kind;
 use crate::node::{Level, Node, Set};
-use crate::write::Probe;
 
 /// Kleene's three values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,11 +180,13 @@ impl<W: World> Evaluator<'_, W> {
         result
     }
 
-    fn param(&self, index: u16) -> Value {
+    /// The value of a parameter; null for one that is not there.
+    pub fn param(&self, index: u16) -> Value {
         self.params.get(usize::from(index)).cloned().unwrap_or(Value::Null)
     }
 
-    fn row(&self, level: Level) -> Option<&Row> {
+    /// The row of a level.
+    pub fn row(&self, level: Level) -> Option<&Row> {
         self.rows.get(usize::from(level)).and_then(Option::as_ref)
     }
 
@@ -266,7 +266,8 @@ fn holds_one(list: Option<&Value>, needle: &Value) -> bool {
     members.iter().any(|member| needle.compare(member) == Some(Ordering::Equal))
 }
 
-fn elements(value: Value) -> Vec<Value> {
+/// The members of a list; none of anything else.
+pub(crate) fn elements(value: Value) -> Vec<Value> {
     match value {
         Value::List(values) => values.to_vec(),
         _ => Vec::new(),
@@ -348,79 +349,5 @@ fn call(function: Function, arguments: &[Value]) -> Value {
         (Function::StartsWith, [Value::Text(text), Value::Text(part)]) => Value::Boolean(text.starts_with(part.as_str())),
         (Function::EndsWith, [Value::Text(text), Value::Text(part)]) => Value::Boolean(text.ends_with(part.as_str())),
         _ => Value::Null,
-    }
-}
-
-/// A world of which only answers to earlier questions are known; the first new question stops the evaluation.
-pub(crate) struct Asking<'a> {
-    /// What the rows at hand are.
-    pub kind: Kind,
-    pub answers: &'a [Value],
-    pub asked: Vec<Probe>,
-}
-
-impl Asking<'_> {
-    /// The answer to a question; one asked before is not asked again.
-    pub fn ask(&mut self, probe: Probe) -> Result<Value, Box<Probe>> {
-        let index = match self.asked.iter().position(|known| *known == probe) {
-            Some(index) => index,
-            None => {
-                self.asked.push(probe.clone());
-                self.asked.len() - 1
-            }
-        };
-        self.answers.get(index).cloned().ok_or_else(|| Box::new(probe))
-    }
-}
-
-impl World for Asking<'_> {
-    type Stop = Box<Probe>;
-
-    fn one(evaluator: &mut Evaluator<'_, Self>, one: One<'_>) -> Result<Value, Self::Stop> {
-        let guard = one.guard.map(|guard| evaluator.closed(guard, one.level));
-        let value = evaluator.closed(one.value, one.level);
-        evaluator.world.ask(Probe::Value { entity: one.entity, key: one.key, guard, value })
-    }
-
-    fn exists(evaluator: &mut Evaluator<'_, Self>, entity: EntityId, level: Level, body: &Node) -> Result<bool, Self::Stop> {
-        let filter = evaluator.closed(body, level);
-        Ok(evaluator.world.ask(Probe::Exists { entity, filter })? == Value::Boolean(true))
-    }
-}
-
-impl Evaluator<'_, Asking<'_>> {
-    /// The node with every `Bind`, and every column of a row at hand, replaced by its value; the row at `level` becomes level 0.
-    pub(crate) fn closed(&self, node: &Node, level: Level) -> Node {
-        // Levels inside are all above `level`, so moving them down by it keeps them apart from 0.
-        let shift = |inner: Level| inner.saturating_sub(level);
-        node.clone().map(&mut |part| match part {
-            Node::Bind(index, base) => Node::Constant(self.param(index), base),
-            Node::Column(of, field) if of < level => {
-                Node::Constant(self.row(of).map_or(Value::Null, |row| row.value(field).clone()), self.base_at_hand(field))
-            }
-            Node::Column(of, field) => Node::Column(shift(of), field),
-            Node::One { entity, level: inner, key, guard, value } => Node::One { entity, level: shift(inner), key, guard, value },
-            Node::Exists { entity, level: inner, body } => Node::Exists { entity, level: shift(inner), body },
-            Node::ExistsOwned { owned, parent, list, level: inner, body } if parent >= level => {
-                Node::ExistsOwned { owned, parent: shift(parent), list, level: shift(inner), body }
-            }
-            Node::In(a, Set::Bind(index, base)) => {
-                Node::In(a, Set::Nodes(elements(self.param(index)).into_iter().map(|value| Node::Constant(value, base)).collect()))
-            }
-            Node::In(a, Set::Column(of, field)) if of < level => {
-                let values = self.row(of).map_or(Vec::new(), |row| elements(row.value(field).clone()));
-                Node::In(a, Set::Nodes(values.into_iter().map(|value| Node::Constant(value, self.base_at_hand(field))).collect()))
-            }
-            Node::In(a, Set::Column(of, field)) => Node::In(a, Set::Column(shift(of), field)),
-            other => other,
-        })
-    }
-
-    fn base_at_hand(&self, field: fourfold_model::FieldId) -> Base {
-        let fields = match self.world.kind {
-            Kind::Entity(entity) => &self.model.entity(entity).fields,
-            Kind::Owned(owned) => &self.model.owned(owned).fields,
-        };
-        fields.get(usize::from(field.0)).map_or(Base::Boolean, |field| field.ty.base)
     }
 }

@@ -8,10 +8,18 @@ use crate::coerce;
 use crate::compile::{Binds, Compiler, Frame, Kind, Rights, Source};
 use crate::node::Node;
 use crate::read::{Child, Fetch, FetchKind, GroupFetch, Link, OrderKey, PageFetch};
-use crate::select::{Page, START};
 
 /// Levels of relations in one read.
 const NESTING_MAX: usize = 16;
+/// `Bind`s from here on stand for where a page starts, and are gone from a variant.
+pub(crate) const START: u16 = 0xC000;
+
+/// A page of the template.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    pub after: Option<u16>,
+    pub order: Vec<OrderKey>,
+}
 
 /// Builds the template of one select.
 pub(crate) struct Builder<'a> {

@@ -7,18 +7,15 @@
 pub mod admit;
 mod coerce;
 mod compile;
-mod draft;
 pub mod eval;
 mod fetch;
 pub mod node;
 pub mod prepare;
 pub mod read;
 mod select;
-pub mod settle;
 mod shape;
 pub mod token;
 pub mod watch;
-mod why;
 pub mod write;
 
 pub use admit::{Admission, Admitted};

@@ -7,9 +7,8 @@ use fourfold_op::{Context, Error, Limits, Operation};
 
 use crate::read::ReadPlan;
 use crate::select::{self, PreparedSelect};
-use crate::settle::Step;
 use crate::shape::{self, PreparedWrite};
-use crate::write::WritePlan;
+use crate::write::{Step, WritePlan};
 
 /// A prepared operation: cached by the operation and the model's generation; it never holds a caller or a value.
 #[derive(Debug)]

@@ -9,15 +9,13 @@ use fourfold_op::{Context, Error, Limits, List, Select, SelectKind};
 use crate::coerce::coerce;
 use crate::compile::{Binds, Source};
 use crate::eval::{Evaluator, Never, One, World};
-use crate::fetch::Builder;
+use crate::fetch::{Builder, Page, START};
 use crate::node::{Level, Node};
 use crate::read::{Fetch, FetchKind, OrderKey, ReadPlan, ReadShape};
 use crate::token;
 
 /// `Bind`s from here on stand for conditions on the caller alone, and are gone from a variant.
 const CONDITION: u16 = 0x8000;
-/// `Bind`s from here on stand for where a page starts, and are gone from a variant.
-pub(crate) const START: u16 = 0xC000;
 /// Variants of one shape that are kept; callers fall into few kinds.
 const VARIANTS_MAX: usize = 64;
 
@@ -32,13 +30,6 @@ pub(crate) struct PreparedSelect {
     list: Option<(u32, List)>,
     limits: Limits,
     variants: RwLock<Vec<(Vec<u8>, Arc<ReadShape>)>>,
-}
-
-/// A page of the template.
-#[derive(Clone, Debug)]
-pub(crate) struct Page {
-    pub after: Option<u16>,
-    pub order: Vec<OrderKey>,
 }
 
 /// Prepares one select.

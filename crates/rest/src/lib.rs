@@ -1,4 +1,4 @@
-//! The REST face: `SPEC` §2 over an [`Engine`](fourfold_engine::Engine).
+//! The REST face over an [`Engine`](fourfold_engine::Engine).
 //!
 //! It knows HTTP and the engine, no store and no rule. A request takes five steps: `route` finds what is addressed, `parse` reads
 //! conditions and media types (`op::params` reads the rest), the engine executes, `render` answers. Read `serve` first;

@@ -1,4 +1,4 @@
-//! Watches over server-sent events: `GET /v1/products?…` with `Accept: text/event-stream` (`SPEC` §2, §6).
+//! Watches over server-sent events: `GET /v1/products?…` with `Accept: text/event-stream`.
 
 mod events;
 

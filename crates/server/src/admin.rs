@@ -1,4 +1,4 @@
-//! What an operator sees: `/metrics`, `/admin/log`, `/admin/feed` and `/admin/sinks`, on a listener of their own (`SPEC` §8).
+//! What an operator sees: `/metrics`, `/admin/log`, `/admin/feed` and `/admin/sinks`, on a listener of their own.
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! Who calls: tokens are verified, and their claims read as the model's `caller` block says (`SPEC` §8).
+//! Who calls: tokens are verified, and their claims read as the model's `caller` block says.
 //!
 //! The algorithm is fixed by configuration and never taken from a token; `kid` only tells a dev token from others; no URL in a
 //! token is ever followed.

@@ -1,4 +1,4 @@
-//! Settings: `fourfold.toml`, then the environment, then flags (`SPEC` §8).
+//! Settings: `fourfold.toml`, then the environment, then flags.
 //!
 //! One table, [`SETTINGS`], lists every setting. The parser, `fourfold config` and the page of the documentation are all made from it.
 

@@ -1,4 +1,4 @@
-//! A server that runs, and how it ends: not ready, accept no more, finish what is in flight, close the store (`DESIGN` §4, 13).
+//! A server that runs, and how it ends: not ready, accept no more, finish what is in flight, close the store.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! The log: one line a request, never a value of a row (`SPEC` §8).
+//! The log: one line a request, never a value of a row.
 //!
 //! Lines are gathered in memory and written by one thread, ten times a second or when there are many, so that a request costs no
 //! system call.

@@ -1,4 +1,4 @@
-//! The PostgreSQL store: any number of nodes over one database (`DESIGN` §5).
+//! The PostgreSQL store: any number of nodes over one database.
 //!
 //! A read is one snapshot. A commit is one transaction under row locks, whose events wait in an outbox until the sequencer gives them
 //! positions; so a write's answer has none, and a list's cursor says which commits without a position it has shown. It knows plans and

@@ -1,4 +1,4 @@
-//! Values to parameters and back from columns, in the binary forms of the types in the table of values (`SPEC` §1).
+//! Values to parameters and back from columns, in the binary forms of the types in the table of values.
 
 use std::error::Error as StdError;
 

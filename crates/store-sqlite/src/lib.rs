@@ -1,4 +1,4 @@
-//! The SQLite store: one file, one writer with group commit, readers that hold their snapshots (`DESIGN` §5).
+//! The SQLite store: one file, one writer with group commit, readers that hold their snapshots.
 //!
 //! It knows plans and SQLite, and no protocol. Statements come from `fourfold_store::sql`. Read [`SqliteStore`], then `writer`, then `read`.
 

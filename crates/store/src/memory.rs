@@ -10,6 +10,7 @@ mod maintain;
 mod order;
 mod prune;
 mod read;
+mod reading;
 mod state;
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What a channel's name stands for: the one place that tells (`SPEC` §5).
+//! What a channel's name stands for: the one place that tells.
 
 use fourfold_model::{EntityId, KEY, Model};
 use fourfold_op::params::{Face, Pairs, percent_decode, query};

@@ -1,4 +1,4 @@
-//! Commands on declared channels: subscribe, publish, history, presence (`SPEC` §5).
+//! Commands on declared channels: subscribe, publish, history, presence.
 
 use std::sync::Arc;
 

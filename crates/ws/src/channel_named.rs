@@ -1,4 +1,4 @@
-//! A channel that the model declares, as its name and its data tell: `chat:018f…` (`SPEC` §5).
+//! A channel that the model declares, as its name and its data tell: `chat:018f…`.
 
 use std::sync::Arc;
 

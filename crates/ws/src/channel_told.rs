@@ -11,10 +11,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::channel_named::Named;
 use crate::channels::Said;
 use crate::codec::Out;
-use crate::connection::{Connection, DRAIN, FRAME_BYTES};
+use crate::connection::{Connection, FRAME_BYTES};
+use crate::ending::{DRAIN, SLOW};
 use crate::message::{ClientInfo, Coming, Publication, Pushed, Unsubscribe};
 use crate::publication::change;
-use crate::socket::{Ended, SLOW};
+use crate::socket::Ended;
 use crate::subscribe::Form;
 use crate::watching::{RESET, RESUME, REVOKED, TOKEN_ENDED, Unsubscribed};
 

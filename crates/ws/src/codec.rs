@@ -6,7 +6,7 @@ use prost::Message as _;
 use fourfold_op::Error;
 
 use crate::json;
-use crate::message::{Answer, Command, ErrorReply, Push, Pushed, Reply};
+use crate::message::{Answer, Command, ErrorReply, Malformed, Push, Pushed, Reply};
 use crate::socket::{Draft, Kind};
 
 /// In which form a connection speaks.
@@ -17,10 +17,6 @@ pub(crate) enum Codec {
     /// In binary messages.
     Protobuf,
 }
-
-/// What is no command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Malformed;
 
 impl Codec {
     /// Its name.
@@ -101,7 +97,7 @@ impl Out {
         self.reply(&Reply { id, answer: Some(answer) });
     }
 
-    /// Appends an error: `{"id":7,"error":{"code":1412,"message":"revision_mismatch: …","temporary":false}}` (`SPEC` §7).
+    /// Appends an error: `{"id":7,"error":{"code":1412,"message":"revision_mismatch: …","temporary":false}}`.
     pub(crate) fn error(&mut self, id: u32, error: &Error) {
         let row = error.code.row();
         self.answer(id, Answer::Error(ErrorReply { code: row.websocket, message: message(error), temporary: row.temporary }));

@@ -7,14 +7,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 
 use crate::channels::Channels;
-use crate::codec::{Codec, Malformed, Out};
-use crate::message::{Answer, Command, ConnectRequest, Kind, Nothing, RpcRequest, RpcResult};
-use crate::peer::{Peer, Refused};
-use crate::socket::{End, Ended, INTERNAL, Message, Socket};
+use crate::codec::{Codec, Out};
+use crate::ending::{BAD_REQUEST, DRAIN, EXPIRED, End, INTERNAL, NO_PONG, STALE};
+use crate::message::{Answer, Command, ConnectRequest, Kind, Malformed, Nothing, RpcRequest, RpcResult};
+use crate::peer::{PING, Peer, Refused};
+use crate::socket::{Ended, Message, Socket};
 use crate::watches::Watches;
 
-/// Between our pings.
-pub(crate) const PING: Duration = Duration::from_secs(25);
 /// For the answer to a ping.
 const PONG_WITHIN: Duration = Duration::from_secs(10);
 /// For the first command, which must be a connect.
@@ -23,13 +22,6 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const REFRESH_WITHIN: Duration = Duration::from_secs(25);
 /// What there is to send goes out together up to this many bytes.
 pub(crate) const FRAME_BYTES: usize = 64 << 10;
-
-pub(crate) const DRAIN: End = End(3001, "shutdown");
-const EXPIRED: End = End(3005, "expired");
-const NO_PONG: End = End(3012, "no pong");
-pub(crate) const INVALID_TOKEN: End = End(3500, "invalid token");
-pub(crate) const BAD_REQUEST: End = End(3501, "bad request");
-const STALE: End = End(3502, "stale");
 
 /// Runs a connection to its end.
 pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(stream: S, codec: Codec, peer: Box<Peer>) {

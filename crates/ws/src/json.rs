@@ -4,8 +4,7 @@ use fourfold_op::json::{depth, members, write_string};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use crate::codec::Malformed;
-use crate::message::{Answer, ClientInfo, Command, Kind, Publication, Push, Pushed, Reply, SubscribeResult};
+use crate::message::{Answer, ClientInfo, Command, Kind, Malformed, Publication, Push, Pushed, Reply, SubscribeResult};
 
 /// Reads one command.
 pub(crate) fn command(line: &str, depth_max: usize) -> Result<Command, Malformed> {

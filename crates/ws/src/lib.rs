@@ -1,4 +1,4 @@
-//! The WebSocket face: the Centrifugo client protocol, in JSON and in Protobuf (`SPEC` §5).
+//! The WebSocket face: the Centrifugo client protocol, in JSON and in Protobuf.
 //!
 //! It serves connect, refresh, ping, rpc, subscriptions that watch an entity's rows, and the channels that the model declares with their
 //! publishing, history and presence. It knows the protocol and the engine, no store and no rule.
@@ -18,6 +18,7 @@ mod channels;
 mod codec;
 mod connection;
 mod echo;
+mod ending;
 mod fixture;
 mod handshake;
 mod json;

@@ -18,6 +18,10 @@ pub(crate) struct Command {
     pub(crate) kind: Option<Kind>,
 }
 
+/// What is no command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub(crate) enum Kind {
     #[prost(message, tag = "4")]

@@ -6,12 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use fourfold_engine::Engine;
 use fourfold_op::{Authenticate, Authenticated, Context, Deadline, Error, ErrorCode, RequestId};
 
-use crate::connection::{BAD_REQUEST, INVALID_TOKEN, PING};
+use crate::ending::{BAD_REQUEST, End, INVALID_TOKEN};
 use crate::fixture::Fixture;
 use crate::message::{ConnectResult, RefreshResult, SubscribeRequest};
 use crate::rpc::Call;
-use crate::socket::End;
 
+/// Between our pings.
+pub(crate) const PING: Duration = Duration::from_secs(25);
 /// For a call, where the server sets no deadline.
 const CALL_WITHIN: Duration = Duration::from_secs(30);
 /// What the server calls itself.

@@ -1,4 +1,4 @@
-//! What a channel is told, as JSON: its first rows, and its changes (`SPEC` §6).
+//! What a channel is told, as JSON: its first rows, and its changes.
 
 use bytes::Bytes;
 use fourfold_engine::{Delivery, Engine, Initial};
@@ -42,7 +42,7 @@ pub(crate) fn change(engine: &Engine, form: &Form, delivery: &Delivery) -> Bytes
     })
 }
 
-/// `{"change":"changed","key":…,"revision":…,"at":…,"item":{…}}` (`SPEC` §6).
+/// `{"change":"changed","key":…,"revision":…,"at":…,"item":{…}}`.
 fn write_change(out: &mut Vec<u8>, model: &Model, form: &Form, delivery: &Delivery) {
     out.extend_from_slice(format!("{{\"change\":\"{}\"", delivery.change.name()).as_bytes());
     if delivery.change != WatchChange::Bookmark {

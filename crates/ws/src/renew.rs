@@ -7,7 +7,8 @@ use fourfold_op::{Authenticated, Error, ErrorCode, Start};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::codec::Out;
-use crate::connection::{Connection, DRAIN};
+use crate::connection::Connection;
+use crate::ending::DRAIN;
 use crate::message::Answer;
 use crate::peer::Refused;
 use crate::socket::Ended;

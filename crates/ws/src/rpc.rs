@@ -1,4 +1,4 @@
-//! `rpc`: `<plural>.<verb>` and `batch`, with REST's parameters and bodies (`SPEC` §5).
+//! `rpc`: `<plural>.<verb>` and `batch`, with REST's parameters and bodies.
 
 use std::borrow::Cow;
 use std::sync::Arc;

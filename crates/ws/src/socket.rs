@@ -10,20 +10,12 @@ use tokio::time::timeout;
 
 pub(crate) use raw::{Draft, Kind};
 
+use crate::ending::{End, INTERNAL, NOT_UTF8, PROTOCOL_ERROR, SLOW, TOO_LARGE};
+
 /// For a write to a client that does not read.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// For the other side's part in a close.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
-
-/// Why a connection ends: a code of the WebSocket, or of the protocol that it speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct End(pub(crate) u16, pub(crate) &'static str);
-
-pub(crate) const SLOW: End = End(3008, "slow");
-const PROTOCOL_ERROR: End = End(1002, "protocol error");
-const NOT_UTF8: End = End(1007, "not UTF-8");
-const TOO_LARGE: End = End(1009, "message too large");
-pub(crate) const INTERNAL: End = End(1011, "internal error");
 
 /// `None`: the other side has gone, or closes.
 pub(crate) type Ended = Option<End>;

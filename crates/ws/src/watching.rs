@@ -1,4 +1,4 @@
-//! Subscribing, what is pushed, and how a channel ends (`SPEC` §5).
+//! Subscribing, what is pushed, and how a channel ends.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use crate::codec::Out;
 use crate::connection::{Connection, FRAME_BYTES};
 use crate::message::{Answer, ErrorReply, Nothing, Pushed, SubscribeRequest, SubscribeResult, Unsubscribe};
 use crate::publication::{items, publication};
-use crate::socket::{Ended, SLOW};
+use crate::ending::SLOW;
+use crate::socket::Ended;
 use crate::start::Started;
 use crate::watches::Told;
 

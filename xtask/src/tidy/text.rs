@@ -23,6 +23,8 @@ const WORDS: &[(&str, &str)] = &[
     ("proxy.golang", "a registry's address"),
     ("repo.maven", "a registry's address"),
     ("static.crates.io", "a registry's address"),
+    (concat!("SPE", "C` §"), "a document that is not in the repository"),
+    (concat!("DESIG", "N` §"), "a document that is not in the repository"),
 ];
 
 /// Words that say of Rust code that it is not done.

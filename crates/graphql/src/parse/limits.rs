@@ -1,4 +1,4 @@
-//! Limits on documents, before any work is spent on them (`DESIGN` §7).
+//! Limits on documents, before any work is spent on them.
 //!
 //! Fragments are counted as often as they are spread, yet each is walked once: what a fragment holds is remembered, so that a
 //! document whose fragments double each other is refused in time proportional to its text.

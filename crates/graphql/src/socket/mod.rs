@@ -1,4 +1,4 @@
-//! The WebSocket: graphql-transport-ws, many operations at once on one connection (`SPEC` §3, §5, §9).
+//! The WebSocket: graphql-transport-ws, many operations at once on one connection.
 //!
 //! The protocol is that of graphql-ws (its `PROTOCOL.md`). Read `connection.rs` first.
 

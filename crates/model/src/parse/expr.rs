@@ -4,9 +4,9 @@ use super::{Failed, Parsed, Parser};
 use crate::ast::{Node, NodeKind, Operator};
 use crate::lex::Kind;
 
-/// How deep brackets, arguments and signs may nest (`SPEC` §1).
+/// How deep brackets, arguments and signs may nest.
 const DEPTH_MAX: usize = 16;
-/// How many nodes an expression may have (`SPEC` §1).
+/// How many nodes an expression may have.
 pub(crate) const NODES_MAX: usize = 100;
 /// How many names a path may have.
 const PATH_MAX: usize = 16;

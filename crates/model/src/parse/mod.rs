@@ -1,4 +1,4 @@
-//! Tokens to the syntax tree of `ast`, after the grammar of `SPEC` §1. Goes on after an error, so that all are told at once.
+//! Tokens to the syntax tree of `ast`. Goes on after an error, so that all are told at once.
 
 mod expr;
 mod items;

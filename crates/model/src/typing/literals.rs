@@ -13,7 +13,7 @@ use crate::value::{Decimal, Value};
 
 /// Digits of a Decimal, all told.
 pub(super) const DIGITS_MAX: u8 = 18;
-/// Elements of a list (`SPEC` §1).
+/// Elements of a list.
 const LIST_MAX: usize = 100;
 
 pub(super) fn text(text: &str) -> Expr {

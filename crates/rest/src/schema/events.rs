@@ -1,4 +1,4 @@
-//! The JSON Schema of events: one change as each form tells it (`SPEC` §6), a function of the model alone.
+//! The JSON Schema of events: one change as each form tells it, a function of the model alone.
 //!
 //! A name of the model's own begins upper case and has no dot, so `Product.changed` and `cursor` meet none.
 

@@ -7,7 +7,7 @@ use fourfold_op::{Error, Measure, Truncate};
 use fourfold_plan::{GroupFetch, Node};
 
 use super::order;
-use super::read::Reading;
+use super::reading::Reading;
 
 const HOUR_US: i64 = 3_600_000_000;
 const DAY_US: i64 = 24 * HOUR_US;

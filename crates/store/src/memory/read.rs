@@ -2,14 +2,14 @@
 
 use std::cmp::Ordering;
 use std::sync::Arc;
-use std::time::Instant;
 
-use fourfold_model::{EntityId, FieldId, KEY, Model, Row, Value};
-use fourfold_op::{Answered, Deadline, Error, ErrorCode, Joined, Page, Record};
+use fourfold_model::{EntityId, FieldId, KEY, Row, Value};
+use fourfold_op::{Answered, Deadline, Error, Joined, Page, Record};
 use fourfold_plan::{Child, Fetch, FetchKind, Link, Node, OrderKey, PageFetch, ReadPlan, eval};
 
 use super::groups;
 use super::order;
+use super::reading::{Reading, in_time};
 use super::state::{Rows, State, key_of};
 use crate::size::record_bytes;
 use crate::store::StoreError;
@@ -26,15 +26,6 @@ pub(super) fn read(state: &State, plans: &[ReadPlan], deadline: &Deadline) -> Re
         statements += reading.statements;
     }
     Ok((answers, statements))
-}
-
-/// One plan being read.
-pub(super) struct Reading<'a> {
-    plan: &'a ReadPlan,
-    pub model: &'a Model,
-    rows: Rows<'a>,
-    deadline: &'a Deadline,
-    statements: u32,
 }
 
 impl Reading<'_> {
@@ -206,20 +197,6 @@ impl Reading<'_> {
         Ok(joined)
     }
 
-    /// Counts what a store of statements would send for a fetch: its own, and one for each owned list.
-    fn statement(&mut self, fetch: &Fetch) -> Result<(), Error> {
-        self.statements += 1 + fetch.owned.len() as u32;
-        in_time(self.deadline)
-    }
-
-    fn passes(&self, node: Option<&Node>, row: &Row) -> bool {
-        node.is_none_or(|node| self.value(node, row) == Value::Boolean(true))
-    }
-
-    pub fn value(&self, node: &Node, row: &Row) -> Value {
-        eval(self.model, node, row, self.plan.params(), &self.rows)
-    }
-
     fn order_keys(&self, order: &[OrderKey], row: &Row) -> Vec<Value> {
         order.iter().map(|key| self.value(&key.node, row)).collect()
     }
@@ -233,18 +210,6 @@ impl Reading<'_> {
             }
         }
         Ordering::Equal
-    }
-
-    fn param(&self, index: u16) -> Value {
-        self.plan.params().get(usize::from(index)).cloned().unwrap_or_default()
-    }
-}
-
-/// Refuses what nobody waits for any more.
-fn in_time(deadline: &Deadline) -> Result<(), Error> {
-    match deadline.0 {
-        Some(at) if at <= Instant::now() => Err(Error::new(ErrorCode::DeadlineExceeded, "the deadline passed while reading")),
-        _ => Ok(()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! How a value lies in a column (`SPEC` §1, the table of values).
+//! How a value lies in a column.
 
 use fourfold_model::{Base, EnumId, Type};
 

@@ -1,17 +1,18 @@
 //! Drafting: what a row would be after the write, before rules judge it.
 
-use fourfold_model::expr::{Arithmetic, FoldBy};
-use fourfold_model::{Base, Decimal, Default, EntityId, Field, FieldId, KEY, Model, OwnedId, REVISION, Row, Value};
-use fourfold_op::{Error, FieldError, Limits};
+use fourfold_model::{Base, Default, EntityId, Field, FieldId, KEY, Model, OwnedId, REVISION, Row, Value};
+use fourfold_op::{Error, FieldError};
 use smallvec::smallvec;
 
-use crate::coerce::{coerce, constrain};
+use super::probe::Probe;
+use super::refuse::{Halt, refuse};
+use super::serve::serve;
+use super::settling::{Settle, params};
+use crate::coerce::coerce;
 use crate::compile::Kind;
-use crate::eval::{Asking, Evaluator, Rows, arithmetic};
+use crate::eval::{Evaluator, Rows};
 use crate::node::Node;
-use crate::settle::{Halt, Settle, params};
-use crate::shape::{Computed, ELEMENT, FOLD, FieldWrites, FoldPlan, NEW, OwnedWrite};
-use crate::write::Probe;
+use crate::shape::{NEW, OwnedWrite};
 
 impl Settle<'_> {
     /// A new row: what the client set, else defaults; then what the server sets and computes.
@@ -102,7 +103,7 @@ impl Settle<'_> {
 
     fn required(&self, id: FieldId, field: &Field) -> String {
         match field.default {
-            Some(Default::Claim(claim)) if !self.sets(id) => {
+            Some(Default::Claim(claim)) if !self.step.sets(id) => {
                 let claim = self.plan.claim_name(claim);
                 format!("`{}` is required: this caller has no claim `{claim}`, from which it would come", field.name)
             }
@@ -195,7 +196,7 @@ impl Settle<'_> {
             if value.is_null() || kept || itself {
                 continue;
             }
-            let by_client = self.sets(*field).then_some(guard);
+            let by_client = self.step.sets(*field).then_some(guard);
             let name = &plan.model.entity(self.entity).field(*field).name;
             self.reference_exists(*target, value.clone(), by_client, None, &|| format!("/{name}"))?;
         }
@@ -255,186 +256,4 @@ fn mix(input: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
-}
-
-/// Sets and computes the fields of a row that the server answers for.
-fn serve(
-    at: &mut Evaluator<'_, Asking<'_>>,
-    level: crate::node::Level,
-    writes: &FieldWrites,
-    fields: &[Field],
-    row: &mut Row,
-    limits: &Limits,
-) -> Result<(), Halt> {
-    for (id, node) in &writes.sets {
-        let value = at.with(level, row.clone(), |at| at.value(node))?;
-        put(at.model, fields, writes, *id, value, row, limits)?;
-    }
-    for (id, computed) in &writes.computed {
-        let value = at.with(level, row.clone(), |at| compute(at, computed, row))?;
-        put(at.model, fields, writes, *id, value, row, limits)?;
-    }
-    Ok(())
-}
-
-fn put(
-    model: &Model,
-    fields: &[Field],
-    writes: &FieldWrites,
-    id: FieldId,
-    value: Value,
-    row: &mut Row,
-    limits: &Limits,
-) -> Result<(), Error> {
-    let Some(field) = fields.get(usize::from(id.0)) else { return Err(Error::internal("a field that is not there")) };
-    let refuse = |detail: String| Error::invalid_at(format!("/{}", field.name), format!("`{}` comes out wrong: {detail}", field.name));
-    let value = coerce(model, field.ty.base, field.ty.list, &value).map_err(refuse)?;
-    if value.is_null() && !field.ty.nullable {
-        return Err(refuse("it has no value, or does not fit".to_owned()));
-    }
-    constrain(field, writes.patterns.get(usize::from(id.0)).and_then(Option::as_ref), &value, limits).map_err(refuse)?;
-    row.set(id, value);
-    Ok(())
-}
-
-fn compute(at: &mut Evaluator<'_, Asking<'_>>, computed: &Computed, row: &Row) -> Result<Value, Box<Probe>> {
-    let mut results = Vec::with_capacity(computed.folds.len());
-    for fold in &computed.folds {
-        results.push(folded(at, fold, row)?);
-    }
-    let node = computed.node.clone().map(&mut |part| match part {
-        Node::Bind(index, base) if index >= FOLD => {
-            Node::Constant(results.get(usize::from(index - FOLD)).cloned().unwrap_or_default(), base)
-        }
-        other => other,
-    });
-    at.value(&node)
-}
-
-fn folded(at: &mut Evaluator<'_, Asking<'_>>, fold: &FoldPlan, row: &Row) -> Result<Value, Box<Probe>> {
-    let Value::Owned(elements) = row.value(fold.list) else { return Ok(Value::Null) };
-    let mut values = Vec::with_capacity(elements.len());
-    for element in elements.iter() {
-        let value = at.with(ELEMENT, element.clone(), |at| fold_value(at, fold))?;
-        values.extend(value);
-    }
-    Ok(match fold.by {
-        FoldBy::Size => Value::Int(values.len() as i64),
-        FoldBy::Min => {
-            values.into_iter().reduce(|a, b| if b.compare(&a) == Some(std::cmp::Ordering::Less) { b } else { a }).unwrap_or_default()
-        }
-        FoldBy::Max => {
-            values.into_iter().reduce(|a, b| if b.compare(&a) == Some(std::cmp::Ordering::Greater) { b } else { a }).unwrap_or_default()
-        }
-        FoldBy::Sum => values.into_iter().fold(zero(fold.base), |sum, value| arithmetic(Arithmetic::Add, &sum, &value)),
-    })
-}
-
-/// What an element adds to a fold; nothing where a filter is not true of it.
-fn fold_value(at: &mut Evaluator<'_, Asking<'_>>, fold: &FoldPlan) -> Result<Option<Value>, Box<Probe>> {
-    for filter in &fold.filters {
-        if at.value(filter)? != Value::Boolean(true) {
-            return Ok(None);
-        }
-    }
-    match &fold.map {
-        None => Ok(Some(Value::Null)),
-        Some(map) => {
-            let value = at.value(map)?;
-            Ok((!value.is_null()).then_some(value))
-        }
-    }
-}
-
-fn zero(base: Option<Base>) -> Value {
-    match base {
-        Some(Base::Float) => Value::Float(0.0),
-        Some(Base::Decimal { scale, .. }) => Value::Decimal(Decimal { unscaled: 0, scale }),
-        _ => Value::Int(0),
-    }
-}
-
-/// The elements of an owned list as a client gave them, checked one by one.
-pub(crate) fn checked_elements(
-    model: &Model,
-    owned: Option<(OwnedId, &OwnedWrite)>,
-    rows: &[Row],
-    list: &str,
-    limits: &Limits,
-) -> Result<Value, Vec<FieldError>> {
-    let Some((owned, write)) = owned else { return Err(Vec::new()) };
-    let mut errors = Vec::new();
-    let mut elements = Vec::with_capacity(rows.len());
-    for (index, row) in rows.iter().enumerate() {
-        let fields = &model.owned(owned).fields;
-        let mut element = Row::nulls(fields.len());
-        for (slot, field) in fields.iter().enumerate() {
-            let id = FieldId(slot as u16);
-            match checked_element_field(model, write, field, id, row.value(id), limits) {
-                Ok(value) => element.set(id, value),
-                Err(detail) => errors.push(FieldError { pointer: format!("/{list}/{index}/{}", field.name), detail }),
-            }
-        }
-        elements.push(element);
-    }
-    if errors.is_empty() { Ok(Value::Owned(elements.into())) } else { Err(errors) }
-}
-
-fn checked_element_field(
-    model: &Model,
-    write: &OwnedWrite,
-    field: &Field,
-    id: FieldId,
-    value: &Value,
-    limits: &Limits,
-) -> Result<Value, String> {
-    if value.is_null() {
-        return Ok(Value::Null);
-    }
-    if !field.writable() {
-        return Err(format!("`{}` is set by the server", field.name));
-    }
-    let value = coerce(model, field.ty.base, field.ty.list, value)?;
-    constrain(field, write.fields.patterns.get(usize::from(id.0)).and_then(Option::as_ref), &value, limits)?;
-    Ok(value)
-}
-
-/// The slots that differ.
-pub(crate) fn changed(before: &Row, after: &Row) -> Vec<FieldId> {
-    let differs = |slot: &usize| before.0.get(*slot) != after.0.get(*slot);
-    (0..after.0.len()).filter(differs).map(|slot| FieldId(slot as u16)).collect()
-}
-
-/// Bytes of a row's JSON at most.
-pub(crate) fn json_bytes(row: &Row) -> usize {
-    fn of(value: &Value) -> usize {
-        match value {
-            Value::Text(text) => {
-                text.chars()
-                    .map(|c| {
-                        if c < ' ' {
-                            6
-                        } else if c == '"' || c == '\\' {
-                            2
-                        } else {
-                            c.len_utf8()
-                        }
-                    })
-                    .sum::<usize>()
-                    + 2
-            }
-            Value::Bytes(bytes) => bytes.len() * 4 / 3 + 6,
-            Value::Json(text) => text.len(),
-            Value::List(values) => values.iter().map(|value| of(value) + 1).sum::<usize>() + 2,
-            Value::Owned(rows) => rows.iter().map(|row| json_bytes(row) + 1).sum::<usize>() + 2,
-            _ => 40,
-        }
-    }
-    // 51: a name of 48 characters with its quotes and colon.
-    row.0.iter().map(|value| of(value) + 51).sum()
-}
-
-/// One error of all that is wrong; nothing where nothing is.
-pub(crate) fn refuse(errors: Vec<FieldError>) -> Result<(), Error> {
-    if errors.is_empty() { Ok(()) } else { Error::invalid_places(errors).map_or(Ok(()), Err) }
 }
