@@ -107,7 +107,8 @@ fn tests(workspace: &Workspace) -> Tally {
     if workspace.binary().is_file() {
         cargo.env("FOURFOLD_BIN", workspace.binary());
     }
-    let mut tally = tools::missing_for_librdkafka().map_or_else(Tally::default, |why| Tally::skip(format!("tests: fourfold-connect-kafka: {why}")));
+    let mut tally =
+        tools::missing_for_librdkafka().map_or_else(Tally::default, |why| Tally::skip(format!("tests: fourfold-connect-kafka: {why}")));
     let ended = lines(&mut cargo, Duration::from_secs(40 * 60), |line| {
         println!("{line}");
         count(line, &mut tally);

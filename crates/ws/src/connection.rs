@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::channels::Channels;
 use crate::codec::{Codec, Out};
-use crate::ending::{BAD_REQUEST, DRAIN, EXPIRED, End, INTERNAL, NO_PONG, STALE};
+use crate::ending::{BAD_REQUEST, EXPIRED, End, INTERNAL, NO_PONG, STALE};
 use crate::message::{Answer, Command, ConnectRequest, Kind, Malformed, Nothing, RpcRequest, RpcResult};
 use crate::peer::{PING, Peer, Refused};
 use crate::socket::{Ended, Message, Socket};

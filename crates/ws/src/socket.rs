@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 pub(crate) use raw::{Draft, Kind};
 
-use crate::ending::{End, INTERNAL, NOT_UTF8, PROTOCOL_ERROR, SLOW, TOO_LARGE};
+use crate::ending::{End, NOT_UTF8, PROTOCOL_ERROR, SLOW, TOO_LARGE};
 
 /// For a write to a client that does not read.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);

@@ -207,7 +207,11 @@ impl Settle<'_> {
         let limit = self.step.prepared.limits.row_bytes_max;
         let wire_bytes = settled.after.as_ref().map_or(0, Vec::len);
         // JSON is at most six times the wire form, so most rows need no second look.
-        if wire_bytes * 6 <= limit || json_bytes(&settled.row) <= limit { Ok(()) } else { Err(Error::limit("row_bytes_max", limit, "bytes")) }
+        if wire_bytes * 6 <= limit || json_bytes(&settled.row) <= limit {
+            Ok(())
+        } else {
+            Err(Error::limit("row_bytes_max", limit, "bytes"))
+        }
     }
 }
 
