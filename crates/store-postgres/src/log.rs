@@ -1,12 +1,9 @@
 //! The log: events in order, handed out by whole commits, without those that a list has shown already.
 
-use std::num::NonZeroU64;
-use std::sync::Arc;
-
-use bytes::Bytes;
-use fourfold_model::{EntityId, Model};
-use fourfold_op::{Cursor, Error, ErrorCode, Event, Position};
-use fourfold_store::{Budget, Entities, Tail, record};
+use fourfold_model::Model;
+use fourfold_op::{Cursor, Error};
+use fourfold_store::log::{Handed, LoggedCommit, elsewhere, too_old};
+use fourfold_store::{Budget, Entities, Tail};
 use futures_util::future::join4;
 use tokio_postgres::Row;
 
@@ -64,7 +61,7 @@ pub async fn events(inner: &Inner, after: &Cursor, of: &Entities, budget: Budget
     }
     check(&state, after)?;
     let log = Log { model: &model, of, shown: skip.as_ref().map(|(shown, _)| shown) };
-    let (events, through) = log.within(&rows, after, budget)?;
+    let Handed { events, through, .. } = log.within(&rows, after, budget)?;
     // Once all that the snapshot had is numbered and behind, nothing is left to skip.
     let behind = through >= state.position && !unnumbered;
     let skip = after.skip.clone().filter(|_| !behind);
@@ -78,14 +75,6 @@ fn check(state: &State, after: &Cursor) -> Result<(), Error> {
     if after.after < state.floor { Err(too_old()) } else { Ok(()) }
 }
 
-fn elsewhere() -> Error {
-    Error::new(ErrorCode::CursorExpired, "this cursor is of another log; list again, and go on from the list's cursor")
-}
-
-fn too_old() -> Error {
-    Error::new(ErrorCode::CursorExpired, "this cursor is older than the log; list again, and go on from the list's cursor")
-}
-
 struct Log<'a> {
     model: &'a Model,
     of: &'a Entities,
@@ -93,77 +82,33 @@ struct Log<'a> {
 }
 
 impl Log<'_> {
-    /// As many commits as fit, and how far they go.
-    fn within(&self, rows: &[Row], after: &Cursor, budget: Budget) -> Result<(Vec<Event>, u64), Fail> {
-        let mut events = Vec::new();
-        let (mut through, mut bytes) = (after.after, 0);
+    /// As many commits as fit.
+    fn within(&self, rows: &[Row], after: &Cursor, budget: Budget) -> Result<Handed, Fail> {
+        let mut handed = Handed::after(after.after, budget);
         for row in rows {
-            let (last, count) = (row.try_get::<_, i64>(0)?.unsigned_abs(), row.try_get::<_, i64>(1)?.unsigned_abs());
-            if last.saturating_sub(count) > through {
+            let commit = logged(row)?;
+            let last = commit.last;
+            if last.saturating_sub(commit.count) > handed.through {
                 return Err(too_old().into());
             }
-            let mut commit = self.commit(row, last, count)?;
-            // A cursor may stand within a commit.
-            commit.retain(|event| event.position.0.get() > after.after);
-            let more: usize = commit.iter().map(payload).sum();
-            if !events.is_empty() && (events.len() + commit.len() > budget.events_max || bytes + more > budget.bytes_max) {
+            let events = if self.was_shown(row)? { Vec::new() } else { commit.read(self.model, self.of)? };
+            if !handed.take(last, events) {
                 break;
             }
-            bytes += more;
-            events.append(&mut commit);
-            through = last;
         }
-        Ok((events, through))
+        Ok(handed)
     }
 
-    /// A commit's events, without those that are not wanted, were shown, or whose entity the model no longer has.
-    fn commit(&self, row: &Row, last: u64, count: u64) -> Result<Vec<Event>, Fail> {
-        let xid = row.try_get::<_, &str>(6)?.parse().unwrap_or(u64::MAX);
-        if self.shown.is_some_and(|shown| shown.had(xid)) {
-            return Ok(Vec::new());
-        }
-        let generation = row.try_get::<_, i32>(2)?.unsigned_abs();
-        let (at, by, bytes): (i64, &str, &[u8]) = (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
-        let (by, commit_last): (Arc<str>, _) = (by.into(), at_position(last));
-        let mut position = last.saturating_sub(count);
-        let mut events = Vec::new();
-        for event in record::events(bytes) {
-            let event = event.ok_or_else(misformed)?;
-            position += 1;
-            let Some(entity) = self.model.entity_by_number(event.entity).filter(|entity| self.wanted(*entity)) else { continue };
-            events.push(Event {
-                position: at_position(position),
-                commit_last,
-                entity,
-                key: event.key,
-                revision: event.revision,
-                generation,
-                changed: event.changed.map(Bytes::copy_from_slice),
-                after: event.after.map(Bytes::copy_from_slice),
-                at,
-                by: Arc::clone(&by),
-            });
-        }
-        if position == last { Ok(events) } else { Err(misformed().into()) }
-    }
-
-    fn wanted(&self, entity: EntityId) -> bool {
-        match self.of {
-            Entities::All => true,
-            Entities::Some(entities) => entities.contains(&entity),
-        }
+    /// Whether a list has shown what this commit did.
+    fn was_shown(&self, row: &Row) -> Result<bool, Fail> {
+        let Some(shown) = self.shown else { return Ok(false) };
+        Ok(shown.had(row.try_get::<_, &str>(6)?.parse().unwrap_or(u64::MAX)))
     }
 }
 
-fn at_position(number: u64) -> Position {
-    Position(NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN))
-}
-
-/// The log is not as we write it.
-pub fn misformed() -> Error {
-    Error::internal("the log holds a commit of another form")
-}
-
-fn payload(event: &Event) -> usize {
-    [&event.changed, &event.after].into_iter().flatten().map(|bytes| bytes.len()).sum()
+fn logged(row: &Row) -> Result<LoggedCommit<'_>, Fail> {
+    let number = |index| row.try_get::<_, i64>(index).map(i64::unsigned_abs);
+    let generation = row.try_get::<_, i32>(2)?.unsigned_abs();
+    let by = row.try_get::<_, &str>(4)?.into();
+    Ok(LoggedCommit { last: number(0)?, count: number(1)?, generation, at: row.try_get(3)?, by, events: row.try_get(5)? })
 }

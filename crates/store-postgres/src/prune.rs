@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fourfold_store::log::misformed;
 use fourfold_store::{Pruned, Retention, record};
 use tokio_postgres::Client;
 
@@ -9,7 +10,6 @@ use crate::Inner;
 use crate::commit::key_text;
 use crate::error::Fail;
 use crate::lent::Lent;
-use crate::log::misformed;
 use crate::system::{PARTITION, locks};
 
 /// Commits that are looked at for one slice.

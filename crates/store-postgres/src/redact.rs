@@ -3,13 +3,13 @@
 use fourfold_model::Value;
 use fourfold_op::{Error, ErrorCode};
 use fourfold_store::Redacted;
+use fourfold_store::log::misformed;
 use fourfold_store::record::{self, Record, RecordedEvent};
 use tokio_postgres::Client;
 
 use crate::Inner;
 use crate::error::{Fail, told};
 use crate::lent::Lent;
-use crate::log::misformed;
 use crate::system::{STATE, State, locks};
 
 /// Commits that are looked at between two writes.

@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering;
 use fourfold_model::Value;
 use fourfold_op::{Error, ErrorCode};
 use fourfold_store::Redacted;
+use fourfold_store::log::misformed;
 use fourfold_store::record::{self, Record, RecordedEvent};
 use rusqlite::{Connection, params};
 
 use crate::connection::set_meta;
 use crate::error::{Fail, to_error};
-use crate::log::misformed;
 use crate::prune::LogSize;
 use crate::writer::Writer;
 

@@ -7,6 +7,7 @@ mod bytes;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod fault;
+pub mod log;
 pub mod memory;
 pub mod outcome;
 pub mod record;

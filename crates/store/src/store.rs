@@ -181,6 +181,16 @@ pub enum Entities {
     Some(Vec<EntityId>),
 }
 
+impl Entities {
+    /// Whether an entity is among them.
+    pub fn has(&self, entity: EntityId) -> bool {
+        match self {
+            Entities::All => true,
+            Entities::Some(entities) => entities.contains(&entity),
+        }
+    }
+}
+
 /// How much of the log to hand out at once; whole commits, so at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use fourfold_model::Value;
 
-use super::log::payload;
 use super::state::{Key, LogRecord, State, now_us};
+use crate::log::payload;
 use crate::store::{Pruned, Redacted, Retention};
 
 /// What an event takes beside its payload, in bytes.
