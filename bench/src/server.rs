@@ -105,12 +105,25 @@ impl Server {
         Ok(())
     }
 
-    /// User and system time so far, in µs (the kernel's ticks are 10 ms).
+    /// User and system time so far, in µs: the kernel has a process's in steps of 10 ms, a fifth of what an ingest by hand takes, and
+    /// its threads' to the nanosecond, without those that have ended.
     pub fn cpu_micros(&self) -> Result<f64, Failure> {
+        Ok(self.stepped_micros()?.max(self.threads_micros()?))
+    }
+
+    fn stepped_micros(&self) -> Result<f64, Failure> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let (_, fields) = stat.rsplit_once(')').ok_or("an odd /proc/PID/stat")?;
         let ticks: f64 = fields.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
         Ok(ticks * 10_000.0)
+    }
+
+    fn threads_micros(&self) -> Result<f64, Failure> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id()))?;
+        // One that ends meanwhile has no file.
+        let times = threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("schedstat")).ok());
+        let nanoseconds: f64 = times.filter_map(|text| text.split_whitespace().next()?.parse::<f64>().ok()).sum();
+        Ok(nanoseconds / 1000.0)
     }
 
     /// Files and connections that it has open.
