@@ -6,14 +6,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+mod markdown;
 mod read;
+mod setting;
 mod sink;
 mod table;
 mod values;
 
+pub use markdown::markdown;
 pub use read::{Flags, Read, read};
+pub use setting::{Kind, Setting};
 pub use sink::{KafkaConfig, SINK_SETTINGS, SinkConfig, SinkTarget, SinkTexts};
-pub use table::{Kind, SETTINGS, Setting, markdown};
+pub use table::SETTINGS;
 pub use values::{Config, DatabaseUrl, LogFormat, StoreUrl, Visibility};
 
 /// Where a setting's value comes from.

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use fourfold_model::names::closest;
 use toml::{Table, Value};
 
+use super::setting::Setting;
 use super::sink::{SINK_SETTINGS, SinkTexts};
-use super::table::{Kind, SETTINGS, Setting};
+use super::table::SETTINGS;
 use super::{ConfigError, Source, Texts};
 
 /// What carries events out; it may stand several times.
@@ -105,9 +107,9 @@ impl Reader {
                     self.errors.push(format!("unknown setting `{key}` of a `[[sink]]`{}", nearest(&names, key)));
                     continue;
                 };
-                match text_of(setting.kind, value).filter(|text| is_valid(setting.kind, text)) {
+                match setting.kind.text_of(value).filter(|text| setting.kind.takes(text)) {
                     Some(text) => drop(texts.given.insert(setting.name, text)),
-                    None => self.errors.push(format!("`{key}` of a `[[sink]]` must be {}, not `{value}`", expected(setting.kind))),
+                    None => self.errors.push(format!("`{key}` of a `[[sink]]` must be {}, not `{value}`", setting.kind.expected())),
                 }
             }
             self.texts.sinks.push(texts);
@@ -115,9 +117,9 @@ impl Reader {
     }
 
     fn take(&mut self, setting: &Setting, value: Value) {
-        match text_of(setting.kind, &value) {
+        match setting.kind.text_of(&value) {
             Some(text) => self.give(setting, text, Source::File),
-            None => self.errors.push(format!("`{}` must be {}, not `{value}`", setting.name, expected(setting.kind))),
+            None => self.errors.push(format!("`{}` must be {}, not `{value}`", setting.name, setting.kind.expected())),
         }
     }
 
@@ -143,10 +145,10 @@ impl Reader {
     }
 
     fn give(&mut self, setting: &Setting, text: String, source: Source) {
-        if is_valid(setting.kind, &text) {
+        if setting.kind.takes(&text) {
             self.texts.given.insert(setting.name, (text, source));
         } else {
-            self.errors.push(format!("`{}` must be {}, not `{text}` ({source})", setting.name, expected(setting.kind)));
+            self.errors.push(format!("`{}` must be {}, not `{text}` ({source})", setting.name, setting.kind.expected()));
         }
     }
 }
@@ -172,76 +174,14 @@ fn is_tables(value: &Value) -> bool {
 
 fn unknown_section(name: &str, several: bool) -> String {
     let bracketed = |name: &str, several: bool| if several { format!("[[{name}]]") } else { format!("[{name}]") };
-    let known = sections().chain(LATER.iter().copied()).chain([SINK]).map(|known| (distance(known, name), known)).min();
-    let near = known.filter(|(distance, _)| *distance <= 3.min(name.len() / 3 + 1));
-    let near = near.map_or_else(String::new, |(_, known)| format!("; did you mean `{}`?", bracketed(known, SEVERAL.contains(&known))));
+    let near = closest(name, sections().chain(LATER.iter().copied()).chain([SINK]));
+    let near = near.map_or_else(String::new, |known| format!("; did you mean `{}`?", bracketed(known, SEVERAL.contains(&known))));
     format!("unknown section `{}`{near}", bracketed(name, several))
 }
 
 fn nearest(names: &[String], name: &str) -> String {
-    let best = names.iter().map(|known| (distance(known, name), known)).min();
-    match best {
-        Some((distance, known)) if distance <= 3.max(name.len() / 3) => format!("; did you mean `{known}`?"),
-        _ => String::new(),
-    }
-}
-
-/// How many letters must be added, dropped or changed.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (slot, to) in row.iter_mut().skip(1).zip(&b) {
-            let best = (diagonal + usize::from(from != *to)).min(left + 1).min(*slot + 1);
-            diagonal = *slot;
-            *slot = best;
-            left = best;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
-/// A value of the file as the text that the environment would have; `None` when it is of the wrong type.
-fn text_of(kind: Kind, value: &Value) -> Option<String> {
-    match (kind, value) {
-        (Kind::Boolean, Value::Boolean(value)) => Some(value.to_string()),
-        (Kind::Number, Value::Integer(number)) => Some(number.to_string()),
-        (Kind::List, Value::Array(items)) => items.iter().map(Value::as_str).collect::<Option<Vec<_>>>().map(|items| items.join(",")),
-        (Kind::Table, Value::Table(table)) => serde_json::to_string(table).ok(),
-        (Kind::Boolean | Kind::Number | Kind::Table, _) => None,
-        (_, Value::String(text)) => Some(text.clone()),
-        _ => None,
-    }
-}
-
-fn is_valid(kind: Kind, text: &str) -> bool {
-    match kind {
-        Kind::Text | Kind::Path | Kind::List | Kind::Table => true,
-        Kind::Address => text == "off" || text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()),
-        Kind::Boolean => matches!(text, "true" | "false"),
-        Kind::Number => text.parse::<u64>().is_ok_and(|number| u32::try_from(number).is_ok()),
-        Kind::Duration => super::values::duration(text).is_some(),
-        Kind::Size => super::values::size(text).is_some(),
-        Kind::OneOf(choices) => choices.contains(&text),
-    }
-}
-
-fn expected(kind: Kind) -> String {
-    match kind {
-        Kind::Text => "a text".into(),
-        Kind::Path => "a path".into(),
-        Kind::Address => "an address such as `127.0.0.1:8080`".into(),
-        Kind::Boolean => "`true` or `false`".into(),
-        Kind::Number => "a whole number up to 4294967295".into(),
-        Kind::Duration => "a duration such as `10s`, `250ms` or `5m`".into(),
-        Kind::Size => "a size such as `512MiB` or `10GiB`".into(),
-        Kind::List => "a list of texts".into(),
-        Kind::Table => "a table such as `{ roles = [\"admin\"] }`".into(),
-        Kind::OneOf(choices) => format!("one of {}", choices.iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(", ")),
+    match closest(name, names.iter().map(String::as_str)) {
+        Some(known) => format!("; did you mean `{known}`?"),
+        None => String::new(),
     }
 }

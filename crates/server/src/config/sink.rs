@@ -7,12 +7,7 @@ use std::time::Duration;
 use fourfold_connect::{Begin, Pace};
 use serde_json::{Map, Value as Json};
 
-use super::table::{Kind, Setting};
-use super::values::{duration, size};
-
-const fn setting(name: &'static str, default: &'static str, kind: Kind, unit: &'static str, meaning: &'static str) -> Setting {
-    Setting { name, default, kind, unit, meaning }
-}
+use super::setting::{Kind, Setting, duration, list, setting, size};
 
 /// Every setting of a sink, in the order in which they are shown. From `brokers` on they are those of Kafka.
 pub const SINK_SETTINGS: &[Setting] = &[
@@ -262,8 +257,4 @@ fn time(text: &str) -> Duration {
 
 fn bytes(text: &str) -> usize {
     size(text).and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or_default()
-}
-
-fn list(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }

@@ -1,50 +1,6 @@
 //! The one table of settings.
 
-use super::sink::SINK_SETTINGS;
-
-/// What a setting's text must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Any text.
-    Text,
-    /// A file or folder.
-    Path,
-    /// A host and a port.
-    Address,
-    /// `true` or `false`.
-    Boolean,
-    /// A whole number.
-    Number,
-    /// `10s`, `250ms`, `5m`, `7d`.
-    Duration,
-    /// `512MiB`, `10GiB`.
-    Size,
-    /// Texts; in the environment and in flags with commas between them.
-    List,
-    /// Names and values.
-    Table,
-    /// One of these.
-    OneOf(&'static [&'static str]),
-}
-
-/// One setting.
-#[derive(Clone, Copy, Debug)]
-pub struct Setting {
-    /// `section.key`.
-    pub name: &'static str,
-    /// What it is when nobody says otherwise; empty: unset.
-    pub default: &'static str,
-    /// What it must be.
-    pub kind: Kind,
-    /// The unit of a number.
-    pub unit: &'static str,
-    /// What it means.
-    pub meaning: &'static str,
-}
-
-const fn setting(name: &'static str, default: &'static str, kind: Kind, unit: &'static str, meaning: &'static str) -> Setting {
-    Setting { name, default, kind, unit, meaning }
-}
+use super::setting::{Kind, Setting, setting};
 
 /// Every setting, in the order in which they are shown.
 pub const SETTINGS: &[Setting] = &[
@@ -127,55 +83,3 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("limits.feed_ring_bytes_max", "8388608", Kind::Number, "bytes", "the newest events that are kept in memory for watches"),
 ];
-
-/// The page of the documentation that lists all settings.
-pub fn markdown() -> String {
-    let mut page = String::from(PAGE);
-    let mut section = "";
-    for setting in SETTINGS {
-        let (of, key) = setting.name.split_once('.').unwrap_or(("", setting.name));
-        if of != section {
-            section = of;
-            page.push_str(&format!("\n## `[{of}]`\n{HEAD}"));
-        }
-        line(&mut page, key, setting);
-    }
-    page.push_str(&format!("\n## `[[sink]]`\n{SINKS}{HEAD}"));
-    for setting in SINK_SETTINGS {
-        line(&mut page, setting.name, setting);
-    }
-    page
-}
-
-fn line(page: &mut String, key: &str, setting: &Setting) {
-    let default = if setting.default.is_empty() { "–".to_owned() } else { format!("`{}`", setting.default) };
-    let meaning = match setting.kind {
-        Kind::OneOf(choices) => format!("{}: {}", setting.meaning, choices.map_join()),
-        _ => setting.meaning.to_owned(),
-    };
-    page.push_str(&format!("| `{key}` | {default} | {} | {meaning} |\n", setting.unit));
-}
-
-const HEAD: &str = "\n| key | default | unit | meaning |\n|---|---|---|---|\n";
-const SINKS: &str = "
-One for each sink: see [connectors](connectors.md). Neither the environment nor a flag overrides these.
-";
-
-const PAGE: &str = "# Settings
-
-`fourfold.toml` lies beside the model. The environment overrides it (`FOURFOLD_SERVER_LISTEN` for `server.listen`), and flags override
-both. A relative path in the file or the environment starts from the file's folder, one in a flag from where the command runs. An unknown
-key is an error. Secrets are never written here: a setting whose name ends in `_file` names the file that holds one.
-
-`fourfold config` prints every setting with its value and where that comes from. This page is made by `fourfold config --markdown`.
-";
-
-trait MapJoin {
-    fn map_join(&self) -> String;
-}
-
-impl MapJoin for &[&str] {
-    fn map_join(&self) -> String {
-        self.iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(", ")
-    }
-}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use fourfold_op::Limits;
 
 use super::Texts;
+use super::setting::{self, duration, size};
 use super::sink::{self, SinkConfig};
 use crate::auth::AuthSettings;
 use crate::body::BodyLimits;
@@ -285,36 +286,5 @@ fn time(texts: &Texts, name: &str) -> Duration {
 }
 
 fn list(texts: &Texts, name: &str) -> Vec<String> {
-    texts.text(name).0.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
-}
-
-/// `0B`, `512MiB`, `10GiB`.
-pub(super) fn size(text: &str) -> Option<u64> {
-    let at = text.find(|c: char| !c.is_ascii_digit())?;
-    let (digits, unit) = text.split_at(at);
-    let one: u64 = match unit {
-        "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        "TiB" => 1 << 40,
-        _ => return None,
-    };
-    one.checked_mul(digits.parse().ok()?)
-}
-
-/// `10s`, `250ms`, `5m`, `1h`, `7d`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
-    let at = text.find(|c: char| !c.is_ascii_digit())?;
-    let (digits, unit) = text.split_at(at);
-    let count: u32 = digits.parse().ok()?;
-    let one = match unit {
-        "ms" => Duration::from_millis(1),
-        "s" => Duration::from_secs(1),
-        "m" => Duration::from_secs(60),
-        "h" => Duration::from_secs(3600),
-        "d" => Duration::from_secs(86_400),
-        _ => return None,
-    };
-    one.checked_mul(count)
+    setting::list(texts.text(name).0)
 }
