@@ -131,6 +131,24 @@ for (const { form, Client, data, read } of FORMS) {
     assert.equal(await asked.next(), 0, 'only by itself');
   });
 
+  await check(`a subscription's own token is refreshed, and it goes on (${form})`, async () => {
+    const [client, id, asked] = [await connected({ token: token(3600) }), freshKey(), new Heard()];
+    const getToken = async ({ channel }) => {
+      asked.hear(channel);
+      return token(3600, { channel });
+    };
+    const channel = `genres/${id}`;
+    const { subscription, changes } = await listen(client, channel, { token: token(2, { channel }), getToken });
+    subscription.on('subscribing', ({ code }) => asked.hear(code));
+    assert.equal(await asked.next(), channel);
+    await call('genres.create', { data: { id, name: form } });
+    assert.equal(await changes.next(), `entered ${id} ${form}`);
+    await call('genres.delete', { id });
+    assert.equal(await changes.next(), `left ${id}`);
+    client.disconnect();
+    assert.equal(await asked.next(), 1, 'it is subscribed anew when its client connects again, and no sooner');
+  });
+
   await check(`claims that matter to a channel reset it (${form})`, async () => {
     const getToken = async () => token(3600, { roles: ['staff'] });
     const [client, ended] = [await connected({ token: token(2), getToken }), new Heard()];

@@ -17,7 +17,7 @@ use crate::message::{ClientInfo, Coming, Publication, Pushed, Unsubscribe};
 use crate::publication::change;
 use crate::socket::Ended;
 use crate::subscribe::Form;
-use crate::watching::{RESET, RESUME, REVOKED, TOKEN_ENDED, Unsubscribed};
+use crate::watching::{RESET, RESUME, REVOKED, Unsubscribed};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Pushes what was said, and what else there is at once, in one message.
@@ -39,12 +39,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Err(ChannelEnd::Ended(End::Slow(_))) => self.ending = Some(SLOW),
             Err(ChannelEnd::Ended(End::Expired)) => self.end_joined(channel, RESUME, out),
             Err(ChannelEnd::Ended(End::Reset(_))) => self.end_joined(channel, RESET, out),
-            // Silent until a refresh, which goes on from here; without one the connection ends.
+            // Silent until a refresh, which goes on from here; without one the channel ends, or the connection.
             Err(ChannelEnd::Ended(End::CredentialEnded(cursor))) => {
                 let Some(joined) = self.channels.get_mut(&channel) else { return };
                 joined.cursor = cursor;
                 if self.peer.ends_first(joined.join.expires_at_us) {
-                    self.end_joined(channel, TOKEN_ENDED, out);
+                    self.silent.begin(channel);
                 }
             }
         }
@@ -81,6 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Ends a channel, and says why.
     pub(crate) fn end_joined(&mut self, channel: Arc<str>, why: Unsubscribed, out: &mut Out) {
         let Some(joined) = self.channels.remove(&channel) else { return };
+        self.silent.end(&channel);
         out.push(&channel, Pushed::Unsubscribe(Unsubscribe { code: why.0, reason: why.1.to_owned() }));
         if why == RESET {
             let max = self.peer.engine.limits().websocket_subscriptions_max;

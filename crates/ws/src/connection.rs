@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use fourfold_op::{Error, ErrorCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 
@@ -11,6 +10,7 @@ use crate::codec::{Codec, Out};
 use crate::ending::{BAD_REQUEST, EXPIRED, End, INTERNAL, NO_PONG, STALE};
 use crate::message::{Answer, Command, ConnectRequest, Kind, Malformed, Nothing, RpcRequest, RpcResult};
 use crate::peer::{PING, Peer, Refused};
+use crate::silent::Silent;
 use crate::socket::{Ended, Message, Socket};
 use crate::watches::Watches;
 
@@ -19,7 +19,7 @@ const PONG_WITHIN: Duration = Duration::from_secs(10);
 /// For the first command, which must be a connect.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// After a token's end, for its refresh: clients ask at its very end.
-const REFRESH_WITHIN: Duration = Duration::from_secs(25);
+pub(crate) const REFRESH_WITHIN: Duration = Duration::from_secs(25);
 /// What there is to send goes out together up to this many bytes.
 pub(crate) const FRAME_BYTES: usize = 64 << 10;
 
@@ -28,8 +28,8 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(stream: S, codec: Cod
     let socket = Socket::open(stream, peer.engine.limits());
     let opened = Instant::now();
     let (watches, channels) = (Watches::default(), Channels::default());
-    let mut connection =
-        Connection { socket, codec, peer, watches, channels, next_ping: opened + PING, pong_until: None, opened, ending: None };
+    let (silent, next_ping) = (Silent::default(), opened + PING);
+    let mut connection = Connection { socket, codec, peer, watches, channels, silent, next_ping, pong_until: None, opened, ending: None };
     if let Err(ended) = connection.serve().await {
         let Connection { socket, watches, channels, .. } = connection;
         // Whoever goes is no longer present while the close is waited for.
@@ -45,6 +45,8 @@ pub(crate) struct Connection<S> {
     pub(crate) watches: Watches,
     /// Those that the model declares.
     pub(crate) channels: Channels,
+    /// Those of both whose own token has ended.
+    pub(crate) silent: Silent,
     next_ping: Instant,
     /// A ping that is not answered must be by then.
     pong_until: Option<Instant>,
@@ -82,7 +84,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// When something is due without a message.
     fn wake(&self) -> Instant {
         let connect_until = (!self.peer.is_connected()).then(|| self.opened + CONNECT_WITHIN);
-        [Some(self.next_ping), self.pong_until, connect_until, self.expires_at()].into_iter().flatten().min().unwrap_or(self.next_ping)
+        // A channel that falls silent meanwhile is due after the next ping, and is seen then.
+        let due = [self.pong_until, connect_until, self.expires_at(), self.silent.due_at()];
+        due.into_iter().flatten().fold(self.next_ping, Instant::min)
     }
 
     fn expires_at(&self) -> Option<Instant> {
@@ -103,6 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.pong_until.is_some_and(|until| now >= until) {
             return Err(Some(NO_PONG));
         }
+        self.end_silent(now).await?;
         if now >= self.next_ping {
             self.next_ping = now + PING;
             if self.peer.is_connected() {
@@ -174,7 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             kind @ (Kind::Publish(_) | Kind::Presence(_) | Kind::PresenceStats(_) | Kind::History(_)) => {
                 self.on_channel(id, kind, out).await
             }
-            Kind::SubRefresh(_) => out.error(id, &Error::new(ErrorCode::Unimplemented, "`sub_refresh` is not served yet")),
+            Kind::SubRefresh(request) => self.sub_refresh(id, &request, out).await,
             // A one-way message: nothing takes one.
             Kind::Connect(_) | Kind::Send(_) => {}
         }

@@ -27,6 +27,7 @@ mod peer;
 mod publication;
 mod renew;
 mod rpc;
+mod silent;
 mod socket;
 mod start;
 mod subscribe;

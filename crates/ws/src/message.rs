@@ -47,7 +47,7 @@ pub(crate) enum Kind {
     #[prost(message, tag = "14")]
     Refresh(RefreshRequest),
     #[prost(message, tag = "15")]
-    SubRefresh(Nothing),
+    SubRefresh(SubRefreshRequest),
 }
 
 /// A message of whose members none is read.
@@ -101,6 +101,16 @@ pub(crate) struct SubscribeRequest {
     /// Another kind of subscription than that to a stream: 0.
     #[prost(int32, tag = "15")]
     pub(crate) r#type: i32,
+}
+
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct SubRefreshRequest {
+    #[prost(string, tag = "1")]
+    pub(crate) channel: String,
+    #[prost(string, tag = "2")]
+    #[serde(deserialize_with = "nullable")]
+    pub(crate) token: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
@@ -159,7 +169,7 @@ pub(crate) struct RpcRequest {
 pub(crate) struct Reply {
     #[prost(uint32, tag = "1")]
     pub(crate) id: u32,
-    #[prost(oneof = "Answer", tags = "2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
+    #[prost(oneof = "Answer", tags = "2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15")]
     pub(crate) answer: Option<Answer>,
 }
 
@@ -189,6 +199,8 @@ pub(crate) enum Answer {
     Rpc(RpcResult),
     #[prost(message, tag = "14")]
     Refresh(RefreshResult),
+    #[prost(message, tag = "15")]
+    SubRefresh(SubRefreshResult),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -234,8 +246,22 @@ pub(crate) struct RefreshResult {
     pub(crate) ttl: u32,
 }
 
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub(crate) struct SubRefreshResult {
+    #[prost(bool, tag = "1")]
+    pub(crate) expires: bool,
+    /// Seconds.
+    #[prost(uint32, tag = "2")]
+    pub(crate) ttl: u32,
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct SubscribeResult {
+    #[prost(bool, tag = "1")]
+    pub(crate) expires: bool,
+    /// Seconds.
+    #[prost(uint32, tag = "2")]
+    pub(crate) ttl: u32,
     #[prost(bool, tag = "3")]
     pub(crate) recoverable: bool,
     #[prost(string, tag = "6")]

@@ -8,7 +8,7 @@ use fourfold_op::{Authenticate, Authenticated, Context, Deadline, Error, ErrorCo
 
 use crate::ending::{BAD_REQUEST, End, INVALID_TOKEN};
 use crate::fixture::Fixture;
-use crate::message::{ConnectResult, RefreshResult, SubscribeRequest};
+use crate::message::{ConnectResult, RefreshResult};
 use crate::rpc::Call;
 
 /// Between our pings.
@@ -70,7 +70,7 @@ impl Peer {
         let bearer = self.bearer.take();
         let token = Some(token).filter(|token| !token.is_empty()).or(bearer.as_deref());
         let authenticated = self.admit(token)?;
-        let (expires, ttl) = ttl(&authenticated);
+        let (expires, ttl) = ttl(left_seconds(&authenticated));
         self.authenticated = Some(authenticated);
         let (client, ping) = (self.client.to_string(), u32::try_from(PING.as_secs()).unwrap_or(u32::MAX));
         Ok(ConnectResult { client, version: VERSION.to_owned(), expires, ttl, ping, pong: true, ..ConnectResult::default() })
@@ -86,7 +86,7 @@ impl Peer {
             // A connection never becomes another's.
             return Err(Refused::End(INVALID_TOKEN));
         }
-        let (expires, ttl) = ttl(&authenticated);
+        let (expires, ttl) = ttl(left_seconds(&authenticated));
         self.authenticated = Some(authenticated);
         Ok(RefreshResult { client: self.client.to_string(), version: VERSION.to_owned(), expires, ttl })
     }
@@ -107,12 +107,12 @@ impl Peer {
     /// When the token ends that a subscription shows for itself: microseconds since 1970; none where it never does, or shows none.
     ///
     /// It gives no right: it must name this channel and the caller of the connection, whose rights decide.
-    pub(crate) fn token_end(&self, request: &SubscribeRequest) -> Result<Option<i64>, Error> {
-        if request.token.is_empty() {
+    pub(crate) fn token_end(&self, channel: &str, token: &str) -> Result<Option<i64>, Error> {
+        if token.is_empty() {
             return Ok(None);
         }
         let refused = |why: &str| Error::new(ErrorCode::PermissionDenied, format!("the token of this subscription is refused: {why}"));
-        let shown = self.authenticate.authenticate_for(&request.token, &request.channel);
+        let shown = self.authenticate.authenticate_for(token, channel);
         let shown = shown.map_err(|error| match error.code {
             ErrorCode::Unauthenticated => refused(&error.public.message),
             _ => error,
@@ -157,14 +157,23 @@ impl Peer {
     }
 }
 
+/// Whether a subscription's own token ends, and in how many seconds, as the protocol tells it.
+pub(crate) fn ttl_until(token_end: Option<i64>) -> (bool, u32) {
+    ttl(token_end.map(|at_us| at_us.div_euclid(1_000_000).saturating_sub(now())))
+}
+
 /// Whether a token ends, and in how many seconds.
-fn ttl(authenticated: &Authenticated) -> (bool, u32) {
-    let left = left_seconds(authenticated).map(|left| u32::try_from(left.max(1)).unwrap_or(u32::MAX));
+fn ttl(left_seconds: Option<i64>) -> (bool, u32) {
+    let left = left_seconds.map(|left| u32::try_from(left.max(1)).unwrap_or(u32::MAX));
     (left.is_some(), left.unwrap_or(0))
 }
 
 /// Seconds until a token ends; negative when it has.
 fn left_seconds(authenticated: &Authenticated) -> Option<i64> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
-    authenticated.expires_at.map(|at| at.saturating_sub(now))
+    authenticated.expires_at.map(|at| at.saturating_sub(now()))
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }

@@ -12,6 +12,7 @@ use crate::codec::Out;
 use crate::connection::{Connection, FRAME_BYTES};
 use crate::ending::SLOW;
 use crate::message::{Answer, ErrorReply, Nothing, Pushed, SubscribeRequest, SubscribeResult, Unsubscribe};
+use crate::peer::ttl_until;
 use crate::publication::{items, publication};
 use crate::socket::Ended;
 use crate::start::Started;
@@ -48,7 +49,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let max = limits.websocket_subscriptions_max;
             return Err(Error::limit("websocket_subscriptions_max", max, "subscriptions of a connection"));
         }
-        let token_end = self.peer.token_end(request)?;
+        let token_end = self.peer.token_end(&request.channel, &request.token)?;
         if let Some(named) = Named::parse(&self.peer.fixture.declared(&request.channel), engine.model())? {
             return self.join(id, request, named, token_end).await;
         }
@@ -59,8 +60,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Some(initial) => items(&engine, &asked.form, &initial, room)?,
             None => Bytes::new(),
         };
-        let mut result =
-            SubscribeResult { recoverable: true, positioned: true, was_recovering: request.recover, data, ..Default::default() };
+        let (expires, ttl) = ttl_until(token_end);
+        let mut result = SubscribeResult {
+            expires,
+            ttl,
+            recoverable: true,
+            positioned: true,
+            was_recovering: request.recover,
+            data,
+            ..Default::default()
+        };
         let cursor = match recovered {
             // Each publication then moves its client on from where it was.
             Some((from, publications)) if !publications.is_empty() => {
@@ -82,6 +91,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(crate) fn unsubscribe(&mut self, id: u32, channel: &str, out: &mut Out) {
         self.watches.remove(channel);
         self.channels.remove(channel);
+        self.silent.end(channel);
         out.answer(id, Answer::Unsubscribe(Nothing {}));
     }
 
@@ -104,12 +114,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Err(WatchEnd::Slow(_)) => self.ending = Some(SLOW),
             Err(WatchEnd::Expired) => self.end_channel(channel, RESUME, out),
             Err(WatchEnd::Reset(_)) => self.end_channel(channel, RESET, out),
-            // Silent until a refresh, which goes on from here; without one the connection ends.
+            // Silent until a refresh, which goes on from here; without one the channel ends, or the connection.
             Err(WatchEnd::CredentialEnded(cursor)) => {
                 let Some(watching) = self.watches.silence(&channel) else { return };
                 watching.cursor = cursor;
                 if self.peer.ends_first(watching.asked.watch.expires_at_us) {
-                    self.end_channel(channel, TOKEN_ENDED, out);
+                    self.silent.begin(channel);
                 }
             }
         }
@@ -125,6 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     pub(crate) fn end_channel(&mut self, channel: Arc<str>, why: Unsubscribed, out: &mut Out) {
         let Some(watching) = self.watches.remove(&channel) else { return };
+        self.silent.end(&channel);
         out.push(&channel, Pushed::Unsubscribe(Unsubscribe { code: why.0, reason: why.1.to_owned() }));
         if why == RESET {
             let max = self.peer.engine.limits().websocket_subscriptions_max;
