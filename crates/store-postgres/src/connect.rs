@@ -8,6 +8,7 @@ use fourfold_op::Error;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -42,7 +43,8 @@ impl Target {
         let (url, roots) = take_parameter(url, "sslrootcert");
         let mut config: Config = url.parse().map_err(|_| Error::invalid("the store's URL is not one of PostgreSQL's"))?;
         config.application_name("fourfold").connect_timeout(CONNECT_MAX).options(SESSION);
-        Ok(Target { config, tls: tls(roots.as_deref())? })
+        let plain = config.get_ssl_mode() == SslMode::Disable;
+        Ok(Target { tls: tls(roots.as_deref(), plain)?, config })
     }
 
     /// A connection of its own, and what drives it.
@@ -92,7 +94,8 @@ pub async fn prepared(client: &Client, text: &str) -> Result<Statement, Fail> {
     Ok(client.prepare_cached(text).await?)
 }
 
-fn tls(roots: Option<&str>) -> Result<MakeRustlsConnect, Error> {
+/// TLS with the certificates of a file, else the machine's, which take a while to read: a `plain` connection asks for none.
+fn tls(roots: Option<&str>, plain: bool) -> Result<MakeRustlsConnect, Error> {
     let unusable = |error: &dyn std::fmt::Display| Error::invalid(format!("the certificates of `sslrootcert` cannot be used: {error}"));
     let mut store = RootCertStore::empty();
     match roots {
@@ -101,6 +104,7 @@ fn tls(roots: Option<&str>) -> Result<MakeRustlsConnect, Error> {
                 store.add(certificate.map_err(|error| unusable(&error))?).map_err(|error| unusable(&error))?;
             }
         }
+        None if plain => {}
         None => {
             let _ = store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }

@@ -12,8 +12,26 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
+use crate::connect::Target;
+
 /// How long a server may take to start.
 const START_MAX: Duration = Duration::from_secs(60);
+
+/// Ends all other sessions, then takes all rows out of all tables, in no order: what refers to what is not looked at meanwhile.
+const EMPTY: &str = "
+SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
+BEGIN;
+SET LOCAL session_replication_role = replica;
+DO $$
+DECLARE name regclass;
+BEGIN
+  FOR name IN SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+    AND relname <> 'fourfold_state' LOOP
+    EXECUTE format('DELETE FROM %s', name);
+  END LOOP;
+END $$;
+UPDATE fourfold_state SET epoch = left(md5(random()::text), 12), floor = 0;
+COMMIT";
 
 /// A server that runs.
 #[derive(Debug)]
@@ -79,7 +97,7 @@ impl Server {
         let child = as_server(&self.programs.join("postgres"), &self.folder)
             .arg("-D")
             .arg(self.folder.join("data"))
-            .args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=on", "-c", "max_connections=300"])
+            .args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=300"])
             .args(["-c", "shared_buffers=64MB", "-c", "log_min_messages=warning", "-p", &self.port.to_string()])
             .stdout(Stdio::null())
             .stderr(log)
@@ -114,6 +132,29 @@ impl Server {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         self.execute("postgres", &format!("CREATE DATABASE {name}"));
         self.url(&name)
+    }
+
+    /// Makes a store's database as good as new: nobody is connected with it, its tables are as they were and empty, and its log is another.
+    /// A new database costs half a second, this a few milliseconds.
+    ///
+    /// # Panics
+    /// It cannot be done.
+    pub async fn empty(&self, url: &str) {
+        let target = Target::parse(url).unwrap_or_else(|error| panic!("{url}: {error:?}"));
+        let (client, connection) = target.connect().await.unwrap_or_else(|fail| panic!("{url}: {fail:?}"));
+        let driver = tokio::spawn(connection);
+        client.batch_execute(EMPTY).await.unwrap_or_else(|error| panic!("{url}: {error:?}"));
+        drop(client);
+        let _ = driver.await;
+    }
+
+    /// From now on nothing waits for the disk: for tests of much else. Commits are still whole, also across [`Server::stop`].
+    ///
+    /// # Panics
+    /// The server refuses it.
+    pub fn leave_syncs_out(&self) {
+        self.execute("postgres", "ALTER SYSTEM SET fsync = off");
+        self.execute("postgres", "SELECT pg_reload_conf()");
     }
 
     /// The URL of a database.

@@ -26,6 +26,17 @@ pub struct Report {
     pub failed: Vec<String>,
 }
 
+impl Report {
+    /// With what another came to.
+    #[must_use]
+    pub fn and(mut self, other: Report) -> Report {
+        self.passed += other.passed;
+        self.unserved.extend(other.unserved);
+        self.failed.extend(other.failed);
+        self
+    }
+}
+
 /// Every scenario of a folder, in the order of its files' names.
 ///
 /// # Panics
