@@ -126,6 +126,39 @@ pub const SETTINGS: &[Setting] = &[
         "how long a watch that asks for bookmarks may be silent while the log moves, and a watch over gRPC at all",
     ),
     setting("limits.feed_ring_bytes_max", "8388608", Kind::Number, "bytes", "the newest events that are kept in memory for watches"),
+    setting("limits.channels_max", "100000", Kind::Number, "channels", "declared channels of which something is in memory"),
+    setting("limits.channel_subscribers_max", "10000", Kind::Number, "subscribers", "subscribers of one declared channel"),
+    setting("limits.channel_presence_max", "1000", Kind::Number, "subscribers", "subscribers of one channel that tell of themselves"),
+    setting("limits.channel_presence_bytes_max", "4096", Kind::Number, "bytes", "what one subscriber tells of itself"),
+    setting(
+        "limits.channel_history_bytes_max",
+        "1048576",
+        Kind::Number,
+        "bytes",
+        "free publications that one channel keeps; the oldest go first",
+    ),
+    setting(
+        "limits.channels_history_bytes_max",
+        "67108864",
+        Kind::Number,
+        "bytes",
+        "free publications that all channels keep; one that finds no room is told and not kept",
+    ),
+    setting(
+        "limits.channel_history_items_max",
+        "1000",
+        Kind::Number,
+        "publications",
+        "one answer of a channel's history; more is taken as this",
+    ),
+    setting(
+        "limits.channel_history_events_max",
+        "10000",
+        Kind::Number,
+        "events",
+        "events of the log that one look into a stream's history goes over",
+    ),
+    setting("limits.channel_signals_per_second_max", "5", Kind::Number, "signals a second", "signals of one subscriber"),
 ];
 
 /// The page of the documentation that lists all settings.
