@@ -14,7 +14,7 @@ use crate::message::{
     Answer, ChannelRequest, HistoryRequest, HistoryResult, Kind, Nothing, PresenceResult, PresenceStatsResult, PublishRequest,
     StreamPosition, SubscribeRequest, SubscribeResult,
 };
-use crate::peer::Peer;
+use crate::peer::{Peer, ttl_until};
 use crate::watching::{RESET, RESUME, REVOKED, Unsubscribed};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -47,7 +47,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let Cursor { epoch, after: offset, .. } = subscription.cursor().clone();
         let channel: Arc<str> = request.channel.as_str().into();
         self.channels.insert(&channel, (named, join, form), subscription);
+        let (expires, ttl) = ttl_until(token_end);
         Ok(SubscribeResult {
+            expires,
+            ttl,
             recoverable: kept,
             positioned: kept,
             epoch: epoch.0.to_string(),

@@ -15,8 +15,9 @@ use crate::connection::{Connection, DRAIN, FRAME_BYTES};
 use crate::message::{ClientInfo, Coming, Publication, Pushed, Unsubscribe};
 use crate::publication::change;
 use crate::socket::{Ended, SLOW};
+use crate::sub_refresh::lapse;
 use crate::subscribe::Form;
-use crate::watching::{RESET, RESUME, REVOKED, TOKEN_ENDED, Unsubscribed};
+use crate::watching::{RESET, RESUME, REVOKED, Unsubscribed};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Pushes what was said, and what else there is at once, in one message.
@@ -38,12 +39,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Err(ChannelEnd::Ended(End::Slow(_))) => self.ending = Some(SLOW),
             Err(ChannelEnd::Ended(End::Expired)) => self.end_joined(channel, RESUME, out),
             Err(ChannelEnd::Ended(End::Reset(_))) => self.end_joined(channel, RESET, out),
-            // Silent until a refresh, which goes on from here; without one the connection ends.
+            // Silent until a refresh, which goes on from here; without one it ends, or the connection does.
             Err(ChannelEnd::Ended(End::CredentialEnded(cursor))) => {
                 let Some(joined) = self.channels.get_mut(&channel) else { return };
                 joined.cursor = cursor;
                 if self.peer.ends_first(joined.join.expires_at_us) {
-                    self.end_joined(channel, TOKEN_ENDED, out);
+                    joined.lapses_at = Some(lapse(&mut self.lapses_at));
                 }
             }
         }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use fourfold_op::{Error, ErrorCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 
@@ -20,7 +19,7 @@ const PONG_WITHIN: Duration = Duration::from_secs(10);
 /// For the first command, which must be a connect.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// After a token's end, for its refresh: clients ask at its very end.
-const REFRESH_WITHIN: Duration = Duration::from_secs(25);
+pub(crate) const REFRESH_WITHIN: Duration = Duration::from_secs(25);
 /// What there is to send goes out together up to this many bytes.
 pub(crate) const FRAME_BYTES: usize = 64 << 10;
 
@@ -36,8 +35,18 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(stream: S, codec: Cod
     let socket = Socket::open(stream, peer.engine.limits());
     let opened = Instant::now();
     let (watches, channels) = (Watches::default(), Channels::default());
-    let mut connection =
-        Connection { socket, codec, peer, watches, channels, next_ping: opened + PING, pong_until: None, opened, ending: None };
+    let mut connection = Connection {
+        socket,
+        codec,
+        peer,
+        watches,
+        channels,
+        next_ping: opened + PING,
+        pong_until: None,
+        opened,
+        lapses_at: None,
+        ending: None,
+    };
     if let Err(ended) = connection.serve().await {
         let Connection { socket, watches, channels, .. } = connection;
         // Whoever goes is no longer present while the close is waited for.
@@ -57,6 +66,8 @@ pub(crate) struct Connection<S> {
     /// A ping that is not answered must be by then.
     pong_until: Option<Instant>,
     opened: Instant,
+    /// When the first of the channels may end whose own token has.
+    pub(crate) lapses_at: Option<Instant>,
     /// Why it ends, once what is in flight is answered.
     pub(crate) ending: Option<End>,
 }
@@ -73,8 +84,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     Box::pin(self.message(message?)).await?;
                     wake.as_mut().reset(self.wake());
                 }
-                Some(told) = self.watches.next() => self.push(told).await?,
-                Some(said) = self.channels.next() => self.push_said(said).await?,
+                Some(told) = self.watches.next() => {
+                    self.push(told).await?;
+                    if self.lapses_at.is_some() {
+                        wake.as_mut().reset(self.wake());
+                    }
+                }
+                Some(said) = self.channels.next() => {
+                    self.push_said(said).await?;
+                    if self.lapses_at.is_some() {
+                        wake.as_mut().reset(self.wake());
+                    }
+                }
                 closing = &mut closed => self.leave(closing).await?,
                 () = &mut wake => {
                     self.woken().await?;
@@ -90,7 +111,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// When something is due without a message.
     fn wake(&self) -> Instant {
         let connect_until = (!self.peer.is_connected()).then(|| self.opened + CONNECT_WITHIN);
-        [Some(self.next_ping), self.pong_until, connect_until, self.expires_at()].into_iter().flatten().min().unwrap_or(self.next_ping)
+        [Some(self.next_ping), self.pong_until, connect_until, self.expires_at(), self.lapses_at]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(self.next_ping)
     }
 
     fn expires_at(&self) -> Option<Instant> {
@@ -110,6 +135,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         if self.pong_until.is_some_and(|until| now >= until) {
             return Err(Some(NO_PONG));
+        }
+        if self.lapses_at.is_some_and(|at| now >= at) {
+            self.end_lapsed(now).await?;
         }
         if now >= self.next_ping {
             self.next_ping = now + PING;
@@ -182,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             kind @ (Kind::Publish(_) | Kind::Presence(_) | Kind::PresenceStats(_) | Kind::History(_)) => {
                 self.on_channel(id, kind, out).await
             }
-            Kind::SubRefresh(_) => out.error(id, &Error::new(ErrorCode::Unimplemented, "`sub_refresh` is not served yet")),
+            Kind::SubRefresh(request) => return self.sub_refresh(id, &request, out).await,
             // A one-way message: nothing takes one.
             Kind::Connect(_) | Kind::Send(_) => {}
         }

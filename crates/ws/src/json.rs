@@ -105,6 +105,7 @@ fn write_answer(reply: &mut Object<'_>, answer: &Answer) {
             object.text("version", &result.version);
             write_ttl(object, result.expires, result.ttl);
         }),
+        Answer::SubRefresh(result) => reply.object("sub_refresh", |object| write_ttl(object, result.expires, result.ttl)),
     }
 }
 
@@ -116,6 +117,7 @@ fn write_ttl(object: &mut Object<'_>, expires: bool, ttl: u32) {
 }
 
 fn write_subscribed(object: &mut Object<'_>, result: &SubscribeResult) {
+    write_ttl(object, result.expires, result.ttl);
     object.truth("recoverable", result.recoverable);
     object.truth("positioned", result.positioned);
     object.text("epoch", &result.epoch);

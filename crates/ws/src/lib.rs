@@ -28,6 +28,7 @@ mod renew;
 mod rpc;
 mod socket;
 mod start;
+mod sub_refresh;
 mod subscribe;
 mod watches;
 mod watching;

@@ -43,7 +43,7 @@ pub(crate) enum Kind {
     #[prost(message, tag = "14")]
     Refresh(RefreshRequest),
     #[prost(message, tag = "15")]
-    SubRefresh(Nothing),
+    SubRefresh(SubRefreshRequest),
 }
 
 /// A message of whose members none is read.
@@ -64,6 +64,17 @@ pub(crate) struct ConnectRequest {
 #[serde(default)]
 pub(crate) struct RefreshRequest {
     #[prost(string, tag = "1")]
+    #[serde(deserialize_with = "nullable")]
+    pub(crate) token: String,
+}
+
+/// Another token for a subscription that goes on.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct SubRefreshRequest {
+    #[prost(string, tag = "1")]
+    pub(crate) channel: String,
+    #[prost(string, tag = "2")]
     #[serde(deserialize_with = "nullable")]
     pub(crate) token: String,
 }
@@ -155,7 +166,7 @@ pub(crate) struct RpcRequest {
 pub(crate) struct Reply {
     #[prost(uint32, tag = "1")]
     pub(crate) id: u32,
-    #[prost(oneof = "Answer", tags = "2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
+    #[prost(oneof = "Answer", tags = "2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15")]
     pub(crate) answer: Option<Answer>,
 }
 
@@ -185,6 +196,8 @@ pub(crate) enum Answer {
     Rpc(RpcResult),
     #[prost(message, tag = "14")]
     Refresh(RefreshResult),
+    #[prost(message, tag = "15")]
+    SubRefresh(SubRefreshResult),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -230,8 +243,23 @@ pub(crate) struct RefreshResult {
     pub(crate) ttl: u32,
 }
 
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub(crate) struct SubRefreshResult {
+    #[prost(bool, tag = "1")]
+    pub(crate) expires: bool,
+    /// Seconds.
+    #[prost(uint32, tag = "2")]
+    pub(crate) ttl: u32,
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct SubscribeResult {
+    /// Whether the token of this subscription ends.
+    #[prost(bool, tag = "1")]
+    pub(crate) expires: bool,
+    /// Seconds.
+    #[prost(uint32, tag = "2")]
+    pub(crate) ttl: u32,
     #[prost(bool, tag = "3")]
     pub(crate) recoverable: bool,
     #[prost(string, tag = "6")]

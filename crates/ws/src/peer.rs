@@ -8,7 +8,7 @@ use fourfold_op::{Authenticate, Authenticated, Context, Deadline, Error, ErrorCo
 
 use crate::connection::{BAD_REQUEST, INVALID_TOKEN, PING};
 use crate::fixture::Fixture;
-use crate::message::{ConnectResult, RefreshResult, SubscribeRequest};
+use crate::message::{ConnectResult, RefreshResult};
 use crate::rpc::Call;
 use crate::socket::End;
 
@@ -106,12 +106,12 @@ impl Peer {
     /// When the token ends that a subscription shows for itself: microseconds since 1970; none where it never does, or shows none.
     ///
     /// It gives no right: it must name this channel and the caller of the connection, whose rights decide.
-    pub(crate) fn token_end(&self, request: &SubscribeRequest) -> Result<Option<i64>, Error> {
-        if request.token.is_empty() {
+    pub(crate) fn token_end(&self, channel: &str, token: &str) -> Result<Option<i64>, Error> {
+        if token.is_empty() {
             return Ok(None);
         }
         let refused = |why: &str| Error::new(ErrorCode::PermissionDenied, format!("the token of this subscription is refused: {why}"));
-        let shown = self.authenticate.authenticate_for(&request.token, &request.channel);
+        let shown = self.authenticate.authenticate_for(token, channel);
         let shown = shown.map_err(|error| match error.code {
             ErrorCode::Unauthenticated => refused(&error.public.message),
             _ => error,
@@ -156,6 +156,12 @@ impl Peer {
     }
 }
 
+/// Whether a subscription's own token ends, and in how many seconds; its end in microseconds since 1970.
+pub(crate) fn ttl_until(end_us: Option<i64>) -> (bool, u32) {
+    let left = end_us.map(|end| u32::try_from((end / 1_000_000).saturating_sub(now_s()).max(1)).unwrap_or(u32::MAX));
+    (left.is_some(), left.unwrap_or(0))
+}
+
 /// Whether a token ends, and in how many seconds.
 fn ttl(authenticated: &Authenticated) -> (bool, u32) {
     let left = left_seconds(authenticated).map(|left| u32::try_from(left.max(1)).unwrap_or(u32::MAX));
@@ -164,6 +170,9 @@ fn ttl(authenticated: &Authenticated) -> (bool, u32) {
 
 /// Seconds until a token ends; negative when it has.
 fn left_seconds(authenticated: &Authenticated) -> Option<i64> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
-    authenticated.expires_at.map(|at| at.saturating_sub(now))
+    authenticated.expires_at.map(|at| at.saturating_sub(now_s()))
+}
+
+fn now_s() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }

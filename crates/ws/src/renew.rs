@@ -37,19 +37,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if same && now.expires_at == before.expires_at {
             return;
         }
-        for channel in self.watches.channels() {
+        for channel in self.watches.channels().into_iter().filter(|channel| !self.has_lapsed(channel)).collect::<Vec<_>>() {
             if let Err(why) = self.renew_channel(id, &channel, same).await {
                 self.end_channel(channel, why, out);
             }
         }
-        for channel in self.channels.names() {
+        for channel in self.channels.names().into_iter().filter(|channel| !self.has_lapsed(channel)).collect::<Vec<_>>() {
             if let Err(why) = self.rejoin(id, &channel).await {
                 self.end_joined(channel, why, out);
             }
         }
     }
 
-    async fn renew_channel(&mut self, id: u32, channel: &Arc<str>, same: bool) -> Result<(), Unsubscribed> {
+    pub(crate) async fn renew_channel(&mut self, id: u32, channel: &Arc<str>, same: bool) -> Result<(), Unsubscribed> {
         let Some(watching) = self.watches.silence(channel) else { return Ok(()) };
         let start = Start::After(watching.cursor.clone());
         let Some(watching) = self.watches.get(channel) else { return Ok(()) };

@@ -11,9 +11,11 @@ use crate::channel_named::Named;
 use crate::codec::Out;
 use crate::connection::{Connection, FRAME_BYTES};
 use crate::message::{Answer, ErrorReply, Nothing, Pushed, SubscribeRequest, SubscribeResult, Unsubscribe};
+use crate::peer::ttl_until;
 use crate::publication::{items, publication};
 use crate::socket::{Ended, SLOW};
 use crate::start::Started;
+use crate::sub_refresh::lapse;
 use crate::watches::Told;
 
 /// Why a channel ends while its connection goes on, in the protocol's numbers.
@@ -47,7 +49,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let max = limits.websocket_subscriptions_max;
             return Err(Error::limit("websocket_subscriptions_max", max, "subscriptions of a connection"));
         }
-        let token_end = self.peer.token_end(request)?;
+        let token_end = self.peer.token_end(&request.channel, &request.token)?;
         if let Some(named) = Named::parse(&self.peer.fixture.declared(&request.channel), engine.model())? {
             return self.join(id, request, named, token_end).await;
         }
@@ -58,8 +60,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Some(initial) => items(&engine, &asked.form, &initial, room)?,
             None => Bytes::new(),
         };
-        let mut result =
-            SubscribeResult { recoverable: true, positioned: true, was_recovering: request.recover, data, ..Default::default() };
+        let (expires, ttl) = ttl_until(token_end);
+        let was_recovering = request.recover;
+        let mut result = SubscribeResult { expires, ttl, recoverable: true, positioned: true, was_recovering, data, ..Default::default() };
         let cursor = match recovered {
             // Each publication then moves its client on from where it was.
             Some((from, publications)) if !publications.is_empty() => {
@@ -103,12 +106,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Err(WatchEnd::Slow(_)) => self.ending = Some(SLOW),
             Err(WatchEnd::Expired) => self.end_channel(channel, RESUME, out),
             Err(WatchEnd::Reset(_)) => self.end_channel(channel, RESET, out),
-            // Silent until a refresh, which goes on from here; without one the connection ends.
+            // Silent until a refresh, which goes on from here; without one it ends, or the connection does.
             Err(WatchEnd::CredentialEnded(cursor)) => {
                 let Some(watching) = self.watches.silence(&channel) else { return };
                 watching.cursor = cursor;
                 if self.peer.ends_first(watching.asked.watch.expires_at_us) {
-                    self.end_channel(channel, TOKEN_ENDED, out);
+                    watching.lapses_at = Some(lapse(&mut self.lapses_at));
                 }
             }
         }

@@ -222,7 +222,7 @@ async fn what_is_wrong_with_a_channel_has_its_code() {
         assert_eq!(error["code"], json!(106));
         assert!(error["message"].as_str().unwrap().contains("more than 2 subscriptions of a connection"), "{error}");
         assert_eq!(face.engine.feed_figures().watch_count, 2, "what is refused leaves nothing behind");
-        for later in ["publish", "presence", "presence_stats", "history", "sub_refresh"] {
+        for later in ["publish", "presence", "presence_stats", "history"] {
             let reply = client.ask(json!({"id": 3, later: {"channel": "notes"}})).await;
             assert_eq!(reply["error"]["code"], json!(104), "{later}: {reply}");
         }

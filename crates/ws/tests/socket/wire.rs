@@ -36,7 +36,7 @@ const SCHEMA: &[(&str, Fields)] = &[
             (12, "send", Message("SendRequest")),
             (13, "rpc", Message("RPCRequest")),
             (14, "refresh", Message("RefreshRequest")),
-            (15, "sub_refresh", Message("PresenceRequest")),
+            (15, "sub_refresh", Message("SubRefreshRequest")),
         ],
     ),
     (
@@ -55,6 +55,7 @@ const SCHEMA: &[(&str, Fields)] = &[
             (12, "ping", Message("Empty")),
             (13, "rpc", Message("RPCResult")),
             (14, "refresh", Message("RefreshResult")),
+            (15, "sub_refresh", Message("SubRefreshResult")),
         ],
     ),
     ("Empty", &[]),
@@ -93,6 +94,8 @@ const SCHEMA: &[(&str, Fields)] = &[
     ),
     ("RefreshRequest", &[(1, "token", Text)]),
     ("RefreshResult", &[(1, "client", Text), (2, "version", Text), (3, "expires", Truth), (4, "ttl", Number)]),
+    ("SubRefreshRequest", &[(1, "channel", Text), (2, "token", Text)]),
+    ("SubRefreshResult", &[(1, "expires", Truth), (2, "ttl", Number)]),
     (
         "SubscribeRequest",
         &[
@@ -113,6 +116,8 @@ const SCHEMA: &[(&str, Fields)] = &[
     (
         "SubscribeResult",
         &[
+            (1, "expires", Truth),
+            (2, "ttl", Number),
             (3, "recoverable", Truth),
             (6, "epoch", Text),
             (7, "publications", List("Publication")),
