@@ -6,6 +6,9 @@ const PAGE_MAX = 1_000;
 const TYPING_SHOWN_MS = 4_000;
 const TYPING_SENT_EVERY_MS = 2_000;
 const PAUSE_MS = 500;
+const PEOPLE_SHOWN = 5;
+/** After so long the same author is named again, with the time. */
+const BYLINE_AGAIN_MS = 10 * 60_000;
 
 const $ = (id) => document.getElementById(id);
 const api = document.querySelector('meta[name=api]').content;
@@ -248,7 +251,7 @@ function draw() {
 }
 
 function drawRooms() {
-  const sorted = [...rooms.values()].sort((a, b) => a.title.localeCompare(b.title));
+  const sorted = [...rooms.values()].sort((a, b) => inLetters(a.title, b.title));
   $('rooms').replaceChildren(...sorted.map(({ id, title }) => {
     const button = element('button', { onclick: () => show(id) }, element('span', { className: 'name' }, title));
     if (isIn(id)) button.append(element('span', { className: unread.has(id) ? 'unread' : 'soft' }, unread.has(id) ? 'new' : 'member'));
@@ -259,13 +262,19 @@ function drawRooms() {
 
 function drawPeople() {
   const devices = Map.groupBy(here, ({ user }) => user);
-  const people = [...members.values()].map(({ user }) => user).sort((a, b) => devices.has(b) - devices.has(a) || a.localeCompare(b));
-  $('people').replaceChildren(...people.map((user) => {
+  const people = [...members.values()].map(({ user }) => user).sort((a, b) => devices.has(b) - devices.has(a) || inLetters(a, b));
+  // Who is one more than there is room for is shown as well as its number.
+  const shown = people.length > PEOPLE_SHOWN + 1 ? people.slice(0, PEOPLE_SHOWN) : people;
+  $('people').replaceChildren(...shown.map((user) => {
     const where = devices.get(user)?.map(({ chanInfo }) => chanInfo.device);
     const title = `${user}${user === me ? ' (you)' : ''}: ${where ? [...new Set(where)].join(', ') : 'not here'}`;
     return element('li', { className: where ? 'here' : '', title }, face(user), element('span', { className: 'who' }, user));
   }));
+  const others = people.slice(shown.length);
+  if (others.length) $('people').append(element('li', { className: 'others', title: others.join(', ') }, `+${others.length}`));
 }
+
+const inLetters = (a, b) => a.localeCompare(b, undefined, { numeric: true });
 
 let isAtEnd = true;
 const toEnd = () => { $('scroll').scrollTop = $('scroll').scrollHeight; };
@@ -278,7 +287,8 @@ function drawMessages() {
   $('messages').replaceChildren(...[...inOrder(), ...waiting].map((message) => {
     const { author = me, sent_at } = message;
     const line = element('li', { className: `${author === me ? 'mine' : ''} ${sent_at ? '' : 'waits'}` });
-    if (author !== before?.author || !sent_at !== !before.sent_at) line.append(byline(author, sent_at));
+    const isLater = sent_at && before?.sent_at && new Date(sent_at) - new Date(before.sent_at) > BYLINE_AGAIN_MS;
+    if (author !== before?.author || !sent_at !== !before.sent_at || isLater) line.append(byline(author, sent_at));
     before = { author, sent_at };
     line.append(element('div', { className: 'text', title: sent_at ? new Date(sent_at).toLocaleString() : '' }, message.text));
     return line;
@@ -288,9 +298,15 @@ function drawMessages() {
 }
 
 function byline(author, sent_at) {
-  const when = sent_at ? new Date(sent_at).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }) : 'waits to be sent';
+  const when = sent_at ? timeOf(new Date(sent_at)) : 'waits to be sent';
   const who = author === me ? [] : [face(author), element('span', {}, author)];
   return element('div', { className: 'by' }, ...who, element('span', {}, when));
+}
+
+/** The time of a moment of today, else its day too. */
+function timeOf(at) {
+  const day = at.toDateString() === new Date().toDateString() ? {} : { day: 'numeric', month: 'short' };
+  return at.toLocaleString([], { ...day, hour: '2-digit', minute: '2-digit' });
 }
 
 function start() {

@@ -133,20 +133,39 @@ for (const { form, Client, data, read } of FORMS) {
 
   await check(`a subscription's own token is refreshed, and it goes on (${form})`, async () => {
     const [client, id, asked] = [await connected({ token: token(3600) }), freshKey(), new Heard()];
-    const getToken = async ({ channel }) => {
-      asked.hear(channel);
-      return token(3600, { channel });
-    };
     const channel = `genres/${id}`;
-    const { subscription, changes } = await listen(client, channel, { token: token(2, { channel }), getToken });
+    let seconds = 2;
+    const getToken = async (context) => {
+      asked.hear(context.channel);
+      const given = token(seconds, { channel });
+      seconds += 1;
+      return given;
+    };
+    const { subscription, changes } = await listen(client, channel, { getToken });
     subscription.on('subscribing', ({ code }) => asked.hear(code));
-    assert.equal(await asked.next(), channel);
+    subscription.on('unsubscribed', ({ code }) => asked.hear(code));
+    // At the subscribe, and at the end of the first token and of the second.
+    assert.deepEqual([await asked.next(), await asked.next(), await asked.next()], [channel, channel, channel]);
     await call('genres.create', { data: { id, name: form } });
     assert.equal(await changes.next(), `entered ${id} ${form}`);
     await call('genres.delete', { id });
     assert.equal(await changes.next(), `left ${id}`);
     client.disconnect();
-    assert.equal(await asked.next(), 1, 'it is subscribed anew when its client connects again, and no sooner');
+  });
+
+  await check(`a subscription whose token is refused ends, and its connection goes on (${form})`, async () => {
+    const [client, ended] = [await connected({ token: token(3600) }), new Heard()];
+    let given = token(2, { channel: 'genres' });
+    const getToken = async () => {
+      const token = given;
+      given = 'nonsense';
+      return token;
+    };
+    const { subscription } = await listen(client, 'genres', { getToken });
+    subscription.on('unsubscribed', ({ code }) => ended.hear(code));
+    assert.equal(await ended.next(), 103);
+    assert.equal(client.state, 'connected');
+    client.disconnect();
   });
 
   await check(`claims that matter to a channel reset it (${form})`, async () => {

@@ -158,6 +158,20 @@ export async function chat(browser) {
     await shows(bob, all.slice(-50));
   });
 
+  await check('a room of many has its title, and names those who are there (chat)', async () => {
+    const room = new URL(ann.page.url()).hash.slice(1);
+    for (let at = 0; at < 12; at += 1) {
+      const headers = { ...bearer(tokenOf(folder, { sub: `member ${at}` })), 'content-type': 'application/json' };
+      const made = await fetch(`${server.url}/v1/members`, { method: 'POST', headers, body: JSON.stringify({ room_id: room }) });
+      assert.equal(made.status, 201);
+    }
+    await ann.page.locator('#people .others', { hasText: '+9' }).waitFor();
+    await here(ann, ['ann', 'bob']);
+    const { width } = await ann.page.locator('#room-title').boundingBox();
+    assert.ok(width >= 200, `${width} px for the title`);
+    await picture(ann, 'chat-many');
+  });
+
   await check('a room on a phone (chat)', async () => {
     await bob.page.setViewportSize({ width: 390, height: 780 });
     assert.ok(await bob.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'nothing is wider than the phone');

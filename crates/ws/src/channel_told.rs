@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::channel_named::Named;
 use crate::channels::Said;
 use crate::codec::Out;
-use crate::connection::{Connection, FRAME_BYTES};
+use crate::connection::{Connection, FRAME_BYTES, lapse};
 use crate::ending::{DRAIN, SLOW};
 use crate::message::{ClientInfo, Coming, Publication, Pushed, Unsubscribe};
 use crate::publication::change;
@@ -39,12 +39,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Err(ChannelEnd::Ended(End::Slow(_))) => self.ending = Some(SLOW),
             Err(ChannelEnd::Ended(End::Expired)) => self.end_joined(channel, RESUME, out),
             Err(ChannelEnd::Ended(End::Reset(_))) => self.end_joined(channel, RESET, out),
-            // Silent until a refresh, which goes on from here; without one the channel ends, or the connection.
+            // Silent until a refresh, which goes on from here; without one it ends, or the connection does.
             Err(ChannelEnd::Ended(End::CredentialEnded(cursor))) => {
                 let Some(joined) = self.channels.get_mut(&channel) else { return };
                 joined.cursor = cursor;
                 if self.peer.ends_first(joined.join.expires_at_us) {
-                    self.silent.begin(channel);
+                    joined.lapses_at = Some(lapse(&mut self.lapses_at));
                 }
             }
         }
@@ -81,7 +81,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Ends a channel, and says why.
     pub(crate) fn end_joined(&mut self, channel: Arc<str>, why: Unsubscribed, out: &mut Out) {
         let Some(joined) = self.channels.remove(&channel) else { return };
-        self.silent.end(&channel);
         out.push(&channel, Pushed::Unsubscribe(Unsubscribe { code: why.0, reason: why.1.to_owned() }));
         if why == RESET {
             let max = self.peer.engine.limits().websocket_subscriptions_max;

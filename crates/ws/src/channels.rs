@@ -11,6 +11,7 @@ use fourfold_op::Cursor;
 use futures_util::StreamExt;
 use futures_util::future::{AbortHandle, FutureExt};
 use futures_util::stream::{Abortable, BoxStream, SelectAll};
+use tokio::time::Instant;
 
 use crate::channel_named::Named;
 use crate::subscribe::Form;
@@ -31,6 +32,8 @@ pub(crate) struct Joined {
     pub(crate) form: Option<Form>,
     /// From where to go on after what was pushed.
     pub(crate) cursor: Cursor,
+    /// Its own token has ended: when it ends unless another is shown.
+    pub(crate) lapses_at: Option<Instant>,
     abort: AbortHandle,
 }
 
@@ -60,6 +63,11 @@ impl Channels {
         self.by_name.get_mut(channel).map(Box::as_mut)
     }
 
+    /// Those whose own token has ended, and when each ends.
+    pub(crate) fn lapsing(&self) -> impl Iterator<Item = (&Arc<str>, Instant)> {
+        self.by_name.iter().filter_map(|(channel, joined)| Some((channel, joined.lapses_at?)))
+    }
+
     /// Adds a channel, or puts another subscription in the place of its present one.
     pub(crate) fn insert(
         &mut self,
@@ -70,7 +78,7 @@ impl Channels {
         let cursor = subscription.cursor().clone();
         let (abort, registration) = AbortHandle::new_pair();
         self.told.push(Abortable::new(told(channel.clone(), subscription), registration));
-        let joined = Box::new(Joined { named, join, form, cursor, abort });
+        let joined = Box::new(Joined { named, join, form, cursor, lapses_at: None, abort });
         if let Some(before) = self.by_name.insert(channel.clone(), joined) {
             before.abort.abort();
         }

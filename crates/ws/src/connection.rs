@@ -10,7 +10,6 @@ use crate::codec::{Codec, Out};
 use crate::ending::{BAD_REQUEST, EXPIRED, End, INTERNAL, NO_PONG, STALE};
 use crate::message::{Answer, Command, ConnectRequest, Kind, Malformed, Nothing, RpcRequest, RpcResult};
 use crate::peer::{PING, Peer, Refused};
-use crate::silent::Silent;
 use crate::socket::{Ended, Message, Socket};
 use crate::watches::Watches;
 
@@ -19,17 +18,34 @@ const PONG_WITHIN: Duration = Duration::from_secs(10);
 /// For the first command, which must be a connect.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// After a token's end, for its refresh: clients ask at its very end.
-pub(crate) const REFRESH_WITHIN: Duration = Duration::from_secs(25);
+const REFRESH_WITHIN: Duration = Duration::from_secs(25);
 /// What there is to send goes out together up to this many bytes.
 pub(crate) const FRAME_BYTES: usize = 64 << 10;
+
+/// When a channel ends whose own token has just ended, and whether that is the first of all: clients ask for another token at its very end.
+pub(crate) fn lapse(first: &mut Option<Instant>) -> Instant {
+    let at = Instant::now() + REFRESH_WITHIN;
+    first.get_or_insert(at);
+    at
+}
 
 /// Runs a connection to its end.
 pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(stream: S, codec: Codec, peer: Box<Peer>) {
     let socket = Socket::open(stream, peer.engine.limits());
     let opened = Instant::now();
     let (watches, channels) = (Watches::default(), Channels::default());
-    let (silent, next_ping) = (Silent::default(), opened + PING);
-    let mut connection = Connection { socket, codec, peer, watches, channels, silent, next_ping, pong_until: None, opened, ending: None };
+    let mut connection = Connection {
+        socket,
+        codec,
+        peer,
+        watches,
+        channels,
+        next_ping: opened + PING,
+        pong_until: None,
+        opened,
+        lapses_at: None,
+        ending: None,
+    };
     if let Err(ended) = connection.serve().await {
         let Connection { socket, watches, channels, .. } = connection;
         // Whoever goes is no longer present while the close is waited for.
@@ -45,12 +61,12 @@ pub(crate) struct Connection<S> {
     pub(crate) watches: Watches,
     /// Those that the model declares.
     pub(crate) channels: Channels,
-    /// Those of both whose own token has ended.
-    pub(crate) silent: Silent,
     next_ping: Instant,
     /// A ping that is not answered must be by then.
     pong_until: Option<Instant>,
     opened: Instant,
+    /// When the first of the channels may end whose own token has.
+    pub(crate) lapses_at: Option<Instant>,
     /// Why it ends, once what is in flight is answered.
     pub(crate) ending: Option<End>,
 }
@@ -67,8 +83,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     Box::pin(self.message(message?)).await?;
                     wake.as_mut().reset(self.wake());
                 }
-                Some(told) = self.watches.next() => self.push(told).await?,
-                Some(said) = self.channels.next() => self.push_said(said).await?,
+                Some(told) = self.watches.next() => {
+                    self.push(told).await?;
+                    if self.lapses_at.is_some() {
+                        wake.as_mut().reset(self.wake());
+                    }
+                }
+                Some(said) = self.channels.next() => {
+                    self.push_said(said).await?;
+                    if self.lapses_at.is_some() {
+                        wake.as_mut().reset(self.wake());
+                    }
+                }
                 closing = &mut closed => self.leave(closing).await?,
                 () = &mut wake => {
                     self.woken().await?;
@@ -84,9 +110,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// When something is due without a message.
     fn wake(&self) -> Instant {
         let connect_until = (!self.peer.is_connected()).then(|| self.opened + CONNECT_WITHIN);
-        // A channel that falls silent meanwhile is due after the next ping, and is seen then.
-        let due = [self.pong_until, connect_until, self.expires_at(), self.silent.due_at()];
-        due.into_iter().flatten().fold(self.next_ping, Instant::min)
+        [Some(self.next_ping), self.pong_until, connect_until, self.expires_at(), self.lapses_at]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(self.next_ping)
     }
 
     fn expires_at(&self) -> Option<Instant> {
@@ -107,7 +135,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.pong_until.is_some_and(|until| now >= until) {
             return Err(Some(NO_PONG));
         }
-        self.end_silent(now).await?;
+        if self.lapses_at.is_some_and(|at| now >= at) {
+            self.end_lapsed(now).await?;
+        }
         if now >= self.next_ping {
             self.next_ping = now + PING;
             if self.peer.is_connected() {
@@ -179,7 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             kind @ (Kind::Publish(_) | Kind::Presence(_) | Kind::PresenceStats(_) | Kind::History(_)) => {
                 self.on_channel(id, kind, out).await
             }
-            Kind::SubRefresh(request) => self.sub_refresh(id, &request, out).await,
+            Kind::SubRefresh(request) => return self.sub_refresh(id, &request, out).await,
             // A one-way message: nothing takes one.
             Kind::Connect(_) | Kind::Send(_) => {}
         }

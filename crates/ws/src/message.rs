@@ -72,6 +72,17 @@ pub(crate) struct RefreshRequest {
     pub(crate) token: String,
 }
 
+/// Another token for a subscription that goes on.
+#[derive(Clone, PartialEq, prost::Message, Deserialize)]
+#[serde(default)]
+pub(crate) struct SubRefreshRequest {
+    #[prost(string, tag = "1")]
+    pub(crate) channel: String,
+    #[prost(string, tag = "2")]
+    #[serde(deserialize_with = "nullable")]
+    pub(crate) token: String,
+}
+
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(default)]
 pub(crate) struct SubscribeRequest {
@@ -101,16 +112,6 @@ pub(crate) struct SubscribeRequest {
     /// Another kind of subscription than that to a stream: 0.
     #[prost(int32, tag = "15")]
     pub(crate) r#type: i32,
-}
-
-#[derive(Clone, PartialEq, prost::Message, Deserialize)]
-#[serde(default)]
-pub(crate) struct SubRefreshRequest {
-    #[prost(string, tag = "1")]
-    pub(crate) channel: String,
-    #[prost(string, tag = "2")]
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) token: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
@@ -257,6 +258,7 @@ pub(crate) struct SubRefreshResult {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct SubscribeResult {
+    /// Whether the token of this subscription ends.
     #[prost(bool, tag = "1")]
     pub(crate) expires: bool,
     /// Seconds.

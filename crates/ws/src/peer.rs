@@ -70,7 +70,7 @@ impl Peer {
         let bearer = self.bearer.take();
         let token = Some(token).filter(|token| !token.is_empty()).or(bearer.as_deref());
         let authenticated = self.admit(token)?;
-        let (expires, ttl) = ttl(left_seconds(&authenticated));
+        let (expires, ttl) = ttl(&authenticated);
         self.authenticated = Some(authenticated);
         let (client, ping) = (self.client.to_string(), u32::try_from(PING.as_secs()).unwrap_or(u32::MAX));
         Ok(ConnectResult { client, version: VERSION.to_owned(), expires, ttl, ping, pong: true, ..ConnectResult::default() })
@@ -86,7 +86,7 @@ impl Peer {
             // A connection never becomes another's.
             return Err(Refused::End(INVALID_TOKEN));
         }
-        let (expires, ttl) = ttl(left_seconds(&authenticated));
+        let (expires, ttl) = ttl(&authenticated);
         self.authenticated = Some(authenticated);
         Ok(RefreshResult { client: self.client.to_string(), version: VERSION.to_owned(), expires, ttl })
     }
@@ -157,23 +157,23 @@ impl Peer {
     }
 }
 
-/// Whether a subscription's own token ends, and in how many seconds, as the protocol tells it.
-pub(crate) fn ttl_until(token_end: Option<i64>) -> (bool, u32) {
-    ttl(token_end.map(|at_us| at_us.div_euclid(1_000_000).saturating_sub(now())))
+/// Whether a subscription's own token ends, and in how many seconds; its end in microseconds since 1970.
+pub(crate) fn ttl_until(end_us: Option<i64>) -> (bool, u32) {
+    let left = end_us.map(|end| u32::try_from((end / 1_000_000).saturating_sub(now_s()).max(1)).unwrap_or(u32::MAX));
+    (left.is_some(), left.unwrap_or(0))
 }
 
 /// Whether a token ends, and in how many seconds.
-fn ttl(left_seconds: Option<i64>) -> (bool, u32) {
-    let left = left_seconds.map(|left| u32::try_from(left.max(1)).unwrap_or(u32::MAX));
+fn ttl(authenticated: &Authenticated) -> (bool, u32) {
+    let left = left_seconds(authenticated).map(|left| u32::try_from(left.max(1)).unwrap_or(u32::MAX));
     (left.is_some(), left.unwrap_or(0))
 }
 
 /// Seconds until a token ends; negative when it has.
 fn left_seconds(authenticated: &Authenticated) -> Option<i64> {
-    authenticated.expires_at.map(|at| at.saturating_sub(now()))
+    authenticated.expires_at.map(|at| at.saturating_sub(now_s()))
 }
 
-/// Seconds since 1970.
-fn now() -> i64 {
+fn now_s() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }

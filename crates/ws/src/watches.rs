@@ -11,6 +11,7 @@ use fourfold_op::Cursor;
 use futures_util::StreamExt;
 use futures_util::future::{AbortHandle, FutureExt};
 use futures_util::stream::{Abortable, BoxStream, SelectAll};
+use tokio::time::Instant;
 
 use crate::subscribe::Asked;
 
@@ -33,6 +34,8 @@ pub(crate) struct Watching {
     pub(crate) rights: Rights,
     /// From where to go on after what was pushed.
     pub(crate) cursor: Cursor,
+    /// Its own token has ended: when it ends unless another is shown.
+    pub(crate) lapses_at: Option<Instant>,
     abort: AbortHandle,
 }
 
@@ -63,13 +66,18 @@ impl Watches {
         self.by_channel.get_mut(channel).map(Box::as_mut)
     }
 
+    /// Those whose own token has ended, and when each ends.
+    pub(crate) fn lapsing(&self) -> impl Iterator<Item = (&Arc<str>, Instant)> {
+        self.by_channel.iter().filter_map(|(channel, watching)| Some((channel, watching.lapses_at?)))
+    }
+
     /// Adds a channel whose watch has begun.
     pub(crate) fn insert(&mut self, channel: &str, asked: Asked, subscription: Subscription) {
         let channel: Arc<str> = channel.into();
         let (rights, cursor) = (subscription.rights(), subscription.cursor().clone());
         let abort = self.push(&channel, subscription);
         self.resets.0.retain(|(of, _)| *of != channel);
-        self.by_channel.insert(channel, Box::new(Watching { asked, rights, cursor, abort }));
+        self.by_channel.insert(channel, Box::new(Watching { asked, rights, cursor, lapses_at: None, abort }));
     }
 
     /// Puts another watch in the place of a channel's present one.
@@ -77,7 +85,7 @@ impl Watches {
         let rights = subscription.rights();
         let abort = self.push(channel, subscription);
         match self.by_channel.get_mut(channel) {
-            Some(watching) => (watching.abort, watching.rights) = (abort, rights),
+            Some(watching) => (watching.abort, watching.rights, watching.lapses_at) = (abort, rights, None),
             None => abort.abort(),
         }
     }

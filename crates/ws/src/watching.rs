@@ -9,13 +9,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::channel_named::Named;
 use crate::codec::Out;
-use crate::connection::{Connection, FRAME_BYTES};
+use crate::connection::{Connection, FRAME_BYTES, lapse};
 use crate::ending::SLOW;
 use crate::message::{Answer, ErrorReply, Nothing, Pushed, SubscribeRequest, SubscribeResult, Unsubscribe};
 use crate::peer::ttl_until;
 use crate::publication::{items, publication};
 use crate::socket::Ended;
 use crate::start::Started;
+
 use crate::watches::Told;
 
 /// Why a channel ends while its connection goes on, in the protocol's numbers.
@@ -61,15 +62,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             None => Bytes::new(),
         };
         let (expires, ttl) = ttl_until(token_end);
-        let mut result = SubscribeResult {
-            expires,
-            ttl,
-            recoverable: true,
-            positioned: true,
-            was_recovering: request.recover,
-            data,
-            ..Default::default()
-        };
+        let was_recovering = request.recover;
+        let mut result = SubscribeResult { expires, ttl, recoverable: true, positioned: true, was_recovering, data, ..Default::default() };
         let cursor = match recovered {
             // Each publication then moves its client on from where it was.
             Some((from, publications)) if !publications.is_empty() => {
@@ -91,7 +85,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(crate) fn unsubscribe(&mut self, id: u32, channel: &str, out: &mut Out) {
         self.watches.remove(channel);
         self.channels.remove(channel);
-        self.silent.end(channel);
         out.answer(id, Answer::Unsubscribe(Nothing {}));
     }
 
@@ -114,12 +107,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Err(WatchEnd::Slow(_)) => self.ending = Some(SLOW),
             Err(WatchEnd::Expired) => self.end_channel(channel, RESUME, out),
             Err(WatchEnd::Reset(_)) => self.end_channel(channel, RESET, out),
-            // Silent until a refresh, which goes on from here; without one the channel ends, or the connection.
+            // Silent until a refresh, which goes on from here; without one it ends, or the connection does.
             Err(WatchEnd::CredentialEnded(cursor)) => {
                 let Some(watching) = self.watches.silence(&channel) else { return };
                 watching.cursor = cursor;
                 if self.peer.ends_first(watching.asked.watch.expires_at_us) {
-                    self.silent.begin(channel);
+                    watching.lapses_at = Some(lapse(&mut self.lapses_at));
                 }
             }
         }
@@ -135,7 +128,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     pub(crate) fn end_channel(&mut self, channel: Arc<str>, why: Unsubscribed, out: &mut Out) {
         let Some(watching) = self.watches.remove(&channel) else { return };
-        self.silent.end(&channel);
         out.push(&channel, Pushed::Unsubscribe(Unsubscribe { code: why.0, reason: why.1.to_owned() }));
         if why == RESET {
             let max = self.peer.engine.limits().websocket_subscriptions_max;

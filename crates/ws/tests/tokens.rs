@@ -5,12 +5,12 @@
 mod socket;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use fourfold_model::Lock;
 use fourfold_op::Limits;
 use serde_json::{Value as Json, json};
-use socket::{Client, FORMS, Face, subscribe};
+use socket::{Client, FORMS, Face, Form, subscribe};
+use tokio::time::{Duration, Instant};
 
 /// One that watches rows, and one that the model declares.
 const CHANNELS: [&str; 2] = ["rooms", "board:a"];
@@ -37,77 +37,79 @@ async fn a_subscription_may_show_a_token_of_the_connections_own_caller_and_no_ot
     }
 }
 
-fn sub_refresh(channel: &str, token: &str) -> Json {
-    json!({"id": 5, "sub_refresh": {"channel": channel, "token": token}})
+/// What is told next; our pings apart.
+async fn told(client: &mut Client) -> Json {
+    loop {
+        match client.next().await {
+            ping if ping == json!({}) => {}
+            said => return said,
+        }
+    }
+}
+
+async fn put(face: &Face, id: u32) {
+    face.connected(Form::Json, "root").await.rpc("rooms.create", json!({"data": {"id": id, "title": "Tea"}})).await;
 }
 
 #[tokio::test]
-async fn a_subscription_ends_some_time_after_its_own_token_and_the_connection_goes_on() {
+async fn a_subscription_is_shown_when_its_token_ends_and_takes_another() {
+    for (form, channel) in FORMS.into_iter().flat_map(|form| CHANNELS.map(|channel| (form, channel))) {
+        let face = face().await;
+        let mut client = face.connected(form, "ada").await;
+        let begun = client.subscribe(channel, json!({"token": "ada//600"})).await;
+        assert!((590..=600).contains(&begun["ttl"].as_u64().unwrap()) && begun["expires"] == true, "{form:?} {channel}: {begun}");
+        let refresh = |token: &str| json!({"id": 5, "sub_refresh": {"channel": channel, "token": token}});
+        for (token, code) in [("bad", 103), ("old", 109), ("bo", 103), ("", 107)] {
+            let reply = client.ask(refresh(token)).await;
+            assert_eq!(reply["error"]["code"], code, "{form:?} {channel} {token}: {reply}");
+        }
+        let never = client.ask(json!({"id": 5, "sub_refresh": {"channel": "board:b", "token": "ada"}})).await;
+        assert_eq!(never["error"]["code"], 103, "{form:?} {channel}: not subscribed to: {never}");
+        let reply = client.ask(refresh("ada//60")).await;
+        assert!((50..=60).contains(&reply["sub_refresh"]["ttl"].as_u64().unwrap()), "{form:?} {channel}: {reply}");
+        assert_eq!(reply["sub_refresh"]["expires"], true, "{form:?} {channel}");
+        assert_eq!(client.ask(refresh("ada")).await, json!({"id": 5, "sub_refresh": {}}), "{form:?} {channel}: one that never ends");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_is_silent_after_its_token_and_goes_on_with_the_next_one() {
+    for form in FORMS {
+        let face = face().await;
+        put(&face, 1).await;
+        let mut client = face.connected(form, "root").await;
+        client.subscribe("rooms", json!({"token": "root//2"})).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        put(&face, 2).await;
+        assert_eq!(client.ask(json!({"id": 6, "ping": {}})).await["id"], 6, "{form:?}: nothing was told before");
+        let reply = client.ask(json!({"id": 5, "sub_refresh": {"channel": "rooms", "token": "root//60"}})).await;
+        assert_eq!(reply["id"], 5, "{form:?}: {reply}");
+        assert_eq!(told(&mut client).await["push"]["pub"]["data"]["key"], 2, "{form:?}: from where it was");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_of_the_connection_is_none_of_a_subscription_whose_token_has_ended() {
     for (form, channel) in FORMS.into_iter().flat_map(|form| CHANNELS.map(|channel| (form, channel))) {
         let mut client = face().await.connected(form, "ada//600").await;
-        let begun = client.subscribe(channel, json!({"token": "ada//1"})).await;
-        assert_eq!((&begun["expires"], &begun["ttl"]), (&json!(true), &json!(1)), "{form:?} {channel}: {begun}");
-        client.subscribe("members", json!({})).await;
-        tokio::time::pause();
-        let start = tokio::time::Instant::now();
-        let mut said = client.next().await;
-        while said == json!({}) {
-            client.send(&[json!({})]).await;
-            said = client.next().await;
-        }
-        let silent = start.elapsed().as_secs();
-        tokio::time::resume();
+        client.subscribe(channel, json!({"token": "ada//2"})).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(client.ask(json!({"id": 4, "refresh": {"token": "ada//900"}})).await["id"], 4);
+        let said = told(&mut client).await;
         assert_eq!(said["push"]["unsubscribe"]["code"], 2501, "{form:?} {channel}: {said}");
-        assert!((25..=27).contains(&silent), "{form:?} {channel}: after {silent} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_ends_with_its_own_token_and_the_connection_goes_on() {
+    for (form, channel) in FORMS.into_iter().flat_map(|form| CHANNELS.map(|channel| (form, channel))) {
+        let mut client = face().await.connected(form, "ada//600").await;
+        client.subscribe(channel, json!({"token": "ada//1"})).await;
+        client.subscribe("members", json!({})).await;
+        let begun = Instant::now();
+        assert_eq!(told(&mut client).await["push"]["unsubscribe"]["code"], 2501, "{form:?} {channel}");
+        assert!(begun.elapsed() > Duration::from_secs(25), "{form:?} {channel}: there is time for another token");
         client.subscribe(channel, json!({})).await;
         assert_eq!(client.ask(subscribe("members", json!({}))).await["error"]["code"], 105, "{form:?} {channel}: only that one ended");
     }
-}
-
-#[tokio::test]
-async fn a_subscription_goes_on_under_another_token_of_its_own() {
-    for (form, channel) in FORMS.into_iter().flat_map(|form| CHANNELS.map(|channel| (form, channel))) {
-        let face = face().await;
-        let (mut writer, mut client) = (face.writer().await, face.connected(form, "ada//600").await);
-        let reply = client.ask(sub_refresh(channel, "ada//60")).await;
-        assert_eq!(reply["error"]["code"], 103, "{form:?} {channel}: it is not subscribed to: {reply}");
-        client.subscribe(channel, json!({"token": "ada//1"})).await;
-        let two_seconds_pass = async || {
-            tokio::time::pause();
-            tokio::time::advance(Duration::from_secs(2)).await;
-            tokio::time::resume();
-        };
-        two_seconds_pass().await;
-        say(&mut writer, channel, 1).await;
-        for (token, code) in [("bad", 103), ("old", 109), ("bo", 103), ("", 107)] {
-            let reply = client.ask(sub_refresh(channel, token)).await;
-            assert_eq!(reply["error"]["code"], code, "{form:?} {channel} `{token}`: {reply}");
-        }
-        let reply = client.ask(sub_refresh(channel, "ada//60")).await;
-        assert_eq!((&reply["id"], &reply["sub_refresh"]["expires"]), (&json!(5), &json!(true)), "{form:?} {channel}: {reply}");
-        let ttl = reply["sub_refresh"]["ttl"].as_u64().unwrap();
-        assert!((58..=60).contains(&ttl), "{form:?} {channel}: {reply}");
-        assert_eq!(heard(&mut client).await, json!(1), "{form:?} {channel}: what was said meanwhile");
-        two_seconds_pass().await;
-        say(&mut writer, channel, 2).await;
-        assert_eq!(heard(&mut client).await, json!(2), "{form:?} {channel}");
-        let reply = client.ask(sub_refresh(channel, "ada")).await;
-        assert_eq!(reply, json!({"id": 5, "sub_refresh": {}}), "{form:?} {channel}: one that does not end");
-        say(&mut writer, channel, 3).await;
-        assert_eq!(heard(&mut client).await, json!(3), "{form:?} {channel}");
-    }
-}
-
-/// Writes what both channels are told: a row with this key, or a publication that holds it.
-async fn say(writer: &mut Client, channel: &str, number: u32) {
-    if channel == "rooms" {
-        return drop(writer.rpc("rooms.create", json!({"data": {"id": number, "title": "Ada"}})).await);
-    }
-    let publish = json!({"id": 6, "publish": {"channel": channel, "data": {"key": number}}});
-    assert_eq!(writer.ask(publish).await, json!({"id": 6, "publish": {}}));
-}
-
-/// What the next publication is of.
-async fn heard(client: &mut Client) -> Json {
-    client.next().await["push"]["pub"]["data"]["key"].clone()
 }

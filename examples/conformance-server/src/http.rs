@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::centrifuge::Centrifuge;
 use fourfold_op::{Claims, Context, Deadline, Error, ErrorCode, Limits, Principal, RequestId};
@@ -14,9 +14,12 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::net::TcpListener;
 
 /// For a request; a WebSocket takes it for each call.
 const REQUEST_WITHIN: Duration = Duration::from_secs(30);
+/// For what is in flight when the server ends.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// Bytes of a message at `/echo`: the largest that Autobahn's cases send.
 const ECHO_BYTES_MAX: usize = 16 << 20;
 
@@ -42,11 +45,20 @@ impl Conformance {
         Edge::new(Arc::clone(self), EdgeLimits { seats, ..EdgeLimits::default() }, None)
     }
 
-    /// Ends the connections that go on by themselves.
-    pub fn close(&self) {
+    /// Accepts connections until `stop` is done, then ends them in order: clients of channels are sent away, requests in flight are answered,
+    /// and what goes on for longer than 5 s is cut.
+    pub async fn serve(self: &Arc<Conformance>, listener: TcpListener, stop: impl Future<Output = ()>) {
+        let edge = self.edge();
+        Arc::clone(&edge).accept(listener, stop).await;
         if let Some(centrifuge) = &self.centrifuge {
             centrifuge.close();
         }
+        let (seats, begun) = (edge.seats(), Instant::now());
+        seats.drain();
+        while seats.count() > 0 && begun.elapsed() < DRAIN_WITHIN {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        seats.expel();
     }
 
     /// A request of nobody.

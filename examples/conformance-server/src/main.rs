@@ -53,7 +53,6 @@ async fn serve(listen: &str, centrifuge: bool) -> std::io::Result<()> {
             _ = tokio::signal::ctrl_c() => {}
         }
     };
-    conformance.edge().accept(listener, ended).await;
-    conformance.close();
+    conformance.serve(listener, ended).await;
     Ok(())
 }

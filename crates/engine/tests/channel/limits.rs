@@ -42,6 +42,51 @@ async fn what_a_subscriber_tells_of_itself_is_bounded() {
 }
 
 #[tokio::test]
+async fn each_limit_lets_through_what_just_fits() {
+    let name = |text: &str| Join { presence: Some(vec![(FieldId(0), Value::text(text))]), ..join("a") };
+    let refused = async |limits: Limits, text: &str| {
+        let world = World::limited(limits).await;
+        world.subscribe(&user(1), "board", Value::text("b"), &name(text)).await.err().map(|error| error.code)
+    };
+    let presence = |bytes| Limits { channel_presence_bytes_max: bytes, ..Limits::default() };
+    assert_eq!(refused(presence(3), "abc").await, None);
+    assert_eq!(refused(presence(2), "abc").await, Some(ErrorCode::LimitExceeded));
+    let kept = async |limits: Limits| {
+        let world = World::limited(limits).await;
+        for data in ["1", "2", "3"] {
+            world.write_on("b", data).await.unwrap();
+        }
+        let page = HistoryPage { limit: 10, ..HistoryPage::default() };
+        world.past("board", Value::text("b"), &page).await.len()
+    };
+    // Three publications of 160 bytes and their one of data.
+    let bytes = 3 * 161;
+    for (limits, expected) in [
+        (Limits { channel_history_bytes_max: bytes, ..Limits::default() }, 3),
+        (Limits { channel_history_bytes_max: bytes - 1, ..Limits::default() }, 2),
+        (Limits { channels_history_bytes_max: bytes, ..Limits::default() }, 3),
+        (Limits { channels_history_bytes_max: bytes - 1, ..Limits::default() }, 2),
+        (Limits { channel_history_items_max: 3, ..Limits::default() }, 3),
+        (Limits { channel_history_items_max: 2, ..Limits::default() }, 2),
+    ] {
+        assert_eq!(kept(limits.clone()).await, expected, "{limits:?}");
+    }
+}
+
+#[tokio::test]
+async fn signals_are_as_many_a_second_as_the_limit_says() {
+    for most in [0, 1, 2] {
+        let world = World::with_rooms_limited(Limits { channel_signals_per_second_max: most, ..Limits::default() }).await;
+        let _hers = world.chat(&user(1), &join("a")).await;
+        let she = user(1);
+        let chat = world.channel(&she, "chat", id(1));
+        (0..most).for_each(|_| chat.signal("a", "typing").unwrap());
+        let error = chat.signal("a", "typing").unwrap_err();
+        assert_eq!((error.code, error.public.message.contains("channel_signals_per_second_max")), (ErrorCode::RateLimited, true));
+    }
+}
+
+#[tokio::test]
 async fn history_is_bounded_in_bytes_and_says_what_it_no_longer_has() {
     // A publication costs 160 bytes beside its data.
     let world = World::limited(Limits { channel_history_bytes_max: 400, channels_history_bytes_max: 800, ..Limits::default() }).await;

@@ -36,6 +36,36 @@ fn defaults_are_the_limits_of_the_code() {
 }
 
 #[test]
+fn each_limit_of_channels_is_a_setting() {
+    let names = [
+        "channels_max",
+        "channel_subscribers_max",
+        "channel_presence_max",
+        "channel_presence_bytes_max",
+        "channel_history_bytes_max",
+        "channels_history_bytes_max",
+        "channel_history_items_max",
+        "channel_history_events_max",
+        "channel_signals_per_second_max",
+    ];
+    let lines: Vec<String> = names.iter().zip(11..).map(|(name, value)| format!("{name} = {value}")).collect();
+    let config = Config::new(&read_text("channels", &format!("[limits]\n{}", lines.join("\n")), &[], Vec::new()).unwrap()).unwrap();
+    let expect = fourfold_op::Limits {
+        channels_max: 11,
+        channel_subscribers_max: 12,
+        channel_presence_max: 13,
+        channel_presence_bytes_max: 14,
+        channel_history_bytes_max: 15,
+        channels_history_bytes_max: 16,
+        channel_history_items_max: 17,
+        channel_history_events_max: 18,
+        channel_signals_per_second_max: 19,
+        ..fourfold_op::Limits::default()
+    };
+    assert_eq!(config.limits, expect);
+}
+
+#[test]
 fn what_is_kept_of_the_log_has_its_units() {
     let events = |text: &str| {
         let texts = read_text("events", text, &[], Vec::new()).unwrap();

@@ -237,6 +237,15 @@ fn limits(texts: &Texts) -> Limits {
         watch_initial_bytes_max: of("limits.watch_initial_bytes_max"),
         watch_membership_keys_max: of("limits.watch_membership_keys_max") as u32,
         watch_bookmark_ms: u64::try_from(time(texts, "limits.watch_bookmark_every").as_millis()).unwrap_or(u64::MAX),
+        channels_max: of("limits.channels_max"),
+        channel_subscribers_max: of("limits.channel_subscribers_max"),
+        channel_presence_max: of("limits.channel_presence_max"),
+        channel_presence_bytes_max: of("limits.channel_presence_bytes_max"),
+        channel_history_bytes_max: of("limits.channel_history_bytes_max"),
+        channels_history_bytes_max: of("limits.channels_history_bytes_max"),
+        channel_history_items_max: of("limits.channel_history_items_max"),
+        channel_history_events_max: of("limits.channel_history_events_max") as u64,
+        channel_signals_per_second_max: u32::try_from(of("limits.channel_signals_per_second_max")).unwrap_or(u32::MAX),
         ..Limits::default()
     }
 }

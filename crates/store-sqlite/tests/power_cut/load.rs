@@ -12,11 +12,12 @@ use fourfold_op::Limits;
 use fourfold_store::conformance::World;
 use fourfold_store::conformance::fixture::{self, ITEM, item};
 use fourfold_store::conformance::world::{Ask, admin, create, delete, id, update};
-use fourfold_store::{CommitError, Expect, Maintain, Put, Side, Space, Store};
+use fourfold_store::{CommitError, Expect, Maintain, Put, Retention, Side, Space, Store};
 use fourfold_store_sqlite::{Files, SqliteStore};
 use rusqlite::Connection;
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, watch};
 
+use crate::ledger::{log, title_of};
 use crate::random::Random;
 
 const CLIENTS: u16 = 16;
@@ -27,6 +28,9 @@ const NOTE_BYTES: usize = 4_000;
 pub const GONE: &str = "-";
 /// Commits of a client, after which all wait for a checkpoint of the whole log: then SQLite begins it anew, over its old frames.
 const COMMITS_A_LAP: u32 = 6;
+/// Of what was acknowledged, so many events stay where the log is pruned; of the rest so many go at once.
+const KEPT_EVENTS: u64 = 100;
+const SLICE_EVENTS: u64 = 20;
 
 /// The store in a folder, migrated.
 pub async fn open(folder: &Path) -> Result<(Arc<SqliteStore>, World), String> {
@@ -38,13 +42,27 @@ pub async fn open(folder: &Path) -> Result<(Arc<SqliteStore>, World), String> {
     Ok((store.clone(), World { store, model, limits: Limits::default() }))
 }
 
-/// Writes to `data` until the process is ended, and tells of it in `acks`.
-pub async fn run(data: &Path, acks: &Path, seed: u64) {
+/// Writes to `data` until the process is ended, and tells of it in `acks`; where it prunes, the log loses its oldest commits meanwhile.
+pub async fn run(data: &Path, acks: &Path, seed: u64, prunes: bool) {
     let (store, world) = open(data).await.unwrap();
     let mut acks = File::create(acks).unwrap();
     acks.write_all(format!("epoch {}\n", store.head(None).await.epoch.0).as_bytes()).unwrap();
-    let shared =
-        Arc::new(Shared { world, acks: Mutex::new(acks), database: Files::in_folder(data).database, lap: Barrier::new(CLIENTS.into()) });
+    let shared = Arc::new(Shared {
+        world,
+        store,
+        acks: Mutex::new(acks),
+        database: Files::in_folder(data).database,
+        lap: Barrier::new(CLIENTS.into()),
+        acknowledged: watch::channel(0).0,
+    });
+    if prunes {
+        // What was written and not acknowledged before a cut may go from the log too.
+        log(&shared.world, shared.store.head(None).await.floor).await.iter().for_each(|event| {
+            let (after, key) = (event.commit_last.0.get(), number(&event.key));
+            shared.tell(&format!("ack {after} {key} {} {}\n", event.revision, title_of(event)));
+        });
+        tokio::spawn(shared.clone().prune());
+    }
     let clients = (0..CLIENTS).map(|number| {
         let keys = number * KEYS_EACH..(number + 1) * KEYS_EACH;
         let random = Random::new(seed.wrapping_add(u64::from(number)));
@@ -58,9 +76,36 @@ pub async fn run(data: &Path, acks: &Path, seed: u64) {
 /// What the clients share.
 struct Shared {
     world: World,
+    store: Arc<SqliteStore>,
     acks: Mutex<File>,
     database: PathBuf,
     lap: Barrier,
+    /// Up to here every commit was acknowledged.
+    acknowledged: watch::Sender<u64>,
+}
+
+impl Shared {
+    /// Lets go of the log what lies so far back, in slices, while clients write.
+    async fn prune(self: Arc<Shared>) {
+        let mut acknowledged = self.acknowledged.subscribe();
+        while acknowledged.changed().await.is_ok() {
+            let through = acknowledged.borrow_and_update().saturating_sub(KEPT_EVENTS);
+            self.tell(&format!("prune {through}\n"));
+            let keep = Retention { since: Some(i64::MAX), bytes_max: None, aged_through: Some(through), slice_events_max: SLICE_EVENTS };
+            loop {
+                let pruned = self.store.prune(&keep).await.unwrap();
+                self.tell(&format!("floor {}\n", pruned.floor));
+                if !pruned.more {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// One write into the file, so that the journal has its place among the writes and syncs of the store.
+    fn tell(&self, line: &str) {
+        self.acks.lock().unwrap().write_all(line.as_bytes()).unwrap();
+    }
 }
 
 /// One client, who alone writes its keys.
@@ -84,6 +129,9 @@ impl Client {
             }
             if self.shared.lap.wait().await.is_leader() {
                 self.checkpoint();
+                // Nobody writes now, so all that is there was acknowledged.
+                let head = self.shared.store.head(None).await.position;
+                self.shared.acknowledged.send_replace(head);
             }
             self.shared.lap.wait().await;
         }

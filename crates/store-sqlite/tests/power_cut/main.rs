@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use disk::{Disk, Image, Kept};
 use ledger::{Ledger, findings};
 use random::Random;
-use recording::{CHILD, CHILD_SEED, Place, Planted, Recording};
+use recording::{CHILD, CHILD_PRUNES, CHILD_SEED, Place, Planted, Recording};
 
 /// Records of a journal after which the child is ended.
 const RECORDS: usize = 6_000;
@@ -63,25 +63,40 @@ async fn writes_until_the_shim_ends_it() {
     let Ok(root) = std::env::var(CHILD) else { return };
     let root = PathBuf::from(root);
     let seed = std::env::var(CHILD_SEED).unwrap().parse().unwrap();
-    load::run(&root.join("data"), &root.join("acks"), seed).await;
+    let prunes = std::env::var(CHILD_PRUNES).is_ok_and(|text| text == "1");
+    load::run(&root.join("data"), &root.join("acks"), seed, prunes).await;
 }
 
 #[tokio::test]
 async fn no_acknowledged_write_is_lost_by_a_power_cut() {
-    if !can_cut() {
-        return;
+    if can_cut() {
+        nothing_is_lost(Planted::Nothing, "power cut").await;
     }
-    let (place, mut random) = (Place::new("kept"), Random::seeded("power cut"));
+}
+
+/// What is to be kept is there, what is gone is said to be gone, and no reader is told of what lies beyond a hole.
+#[tokio::test]
+async fn pruning_under_power_cuts_takes_nothing_that_is_to_be_kept() {
+    if can_cut() {
+        let floor = nothing_is_lost(Planted::Pruning, "pruning").await;
+        assert!(floor > 0, "nothing was pruned");
+    }
+}
+
+/// Cuts rounds of a load at points of chance; how far the log was pruned by the last.
+async fn nothing_is_lost(planted: Planted, name: &str) -> u64 {
+    let (place, mut random) = (Place::new(&name.replace(' ', "-")), Random::seeded(name));
     let (mut image, mut ledger, mut tally) = (Image::new(), Ledger::default(), Tally::default());
     for _ in 0..count("POWER_CUT_ROUNDS", 2) {
         let records = RECORDS / 2 + random.below(RECORDS);
-        let recording = Recording::of(&place, image, records, Planted::Nothing, &mut random);
+        let recording = Recording::of(&place, image, records, planted, &mut random);
         // The next round begins from one of this round's cuts, so that recovery is cut too.
         (image, ledger) = cut(&place, &recording, &ledger, &mut tally, &mut random).await;
     }
-    println!("power cut: {tally}");
+    println!("{name}: {tally}");
     assert!(tally.red.is_empty(), "{:#?}", tally.red.first());
     assert!(tally.acknowledged > 100, "only {} writes were acknowledged", tally.acknowledged);
+    ledger.floor
 }
 
 /// A check that could not fail would be none: to the disk this is `synchronous=OFF`.

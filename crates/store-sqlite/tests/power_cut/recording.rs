@@ -11,6 +11,8 @@ use crate::random::Random;
 
 /// The child's folder, in its environment.
 pub const CHILD: &str = "POWER_CUT_CHILD";
+/// Whether the child prunes, in its environment.
+pub const CHILD_PRUNES: &str = "POWER_CUT_CHILD_PRUNES";
 /// The child's seed.
 pub const CHILD_SEED: &str = "POWER_CUT_CHILD_SEED";
 
@@ -85,6 +87,8 @@ pub enum Planted {
     Nothing,
     /// The disk says that it has synced, and has not.
     LostSyncs,
+    /// Nothing, and the log is pruned meanwhile.
+    Pruning,
     /// The store asks for no syncs.
     #[cfg(feature = "planted-faults")]
     SynchronousOff,
@@ -103,6 +107,7 @@ impl Recording {
     pub fn of(place: &Place, before: Image, records: usize, planted: Planted, random: &mut Random) -> Recording {
         let mut child = place.child("writes_until_the_shim_ends_it");
         child.env(CHILD_SEED, random.next().to_string()).env("POWER_CUT_RECORDS", records.to_string());
+        child.env(CHILD_PRUNES, u8::from(planted == Planted::Pruning).to_string());
         child.env("POWER_CUT_LOSES_SYNCS", u8::from(planted == Planted::LostSyncs).to_string());
         #[cfg(feature = "planted-faults")]
         if planted == Planted::SynchronousOff {

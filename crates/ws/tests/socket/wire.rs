@@ -92,10 +92,10 @@ const SCHEMA: &[(&str, Fields)] = &[
             (8, "pong", Truth),
         ],
     ),
-    ("SubRefreshRequest", &[(1, "channel", Text), (2, "token", Text)]),
-    ("SubRefreshResult", &[(1, "expires", Truth), (2, "ttl", Number)]),
     ("RefreshRequest", &[(1, "token", Text)]),
     ("RefreshResult", &[(1, "client", Text), (2, "version", Text), (3, "expires", Truth), (4, "ttl", Number)]),
+    ("SubRefreshRequest", &[(1, "channel", Text), (2, "token", Text)]),
+    ("SubRefreshResult", &[(1, "expires", Truth), (2, "ttl", Number)]),
     (
         "SubscribeRequest",
         &[
