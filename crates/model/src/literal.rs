@@ -1,5 +1,7 @@
 //! Literals: the text forms of values, shared by the model, filters and JSON.
 
+use std::ops::RangeInclusive;
+
 /// `018f2e8a-…`: a Uuid, hyphened, in either case.
 pub fn uuid(text: &str) -> Option<[u8; 16]> {
     if text.len() != 36 {
@@ -51,13 +53,11 @@ pub fn date_time(text: &str) -> Option<i64> {
     let (micros, rest) = fraction(text.get(19..)?)?;
     let seconds = i64::from(days) * 86_400 + hour * 3600 + minute * 60 + second - offset_seconds(rest)?;
     let total = seconds.checked_mul(1_000_000)?.checked_add(micros)?;
-    (MICROS_MIN..=MICROS_MAX).contains(&total).then_some(total)
+    MOMENTS.contains(&total).then_some(total)
 }
 
-/// 0001-01-01T00:00:00Z.
-const MICROS_MIN: i64 = -62_135_596_800_000_000;
-/// 9999-12-31T23:59:59.999999Z.
-const MICROS_MAX: i64 = 253_402_300_799_999_999;
+/// What a `DateTime` can be: microseconds since 1970, from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999999Z.
+pub const MOMENTS: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
 
 /// `.5` and what follows; no point at all is zero.
 fn fraction(text: &str) -> Option<(i64, &str)> {

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use fourfold_model::expr::{Arithmetic, Compare, Function};
+use fourfold_model::literal::MOMENTS;
 use fourfold_model::{Base, Decimal, EntityId, Model, Row, SmolStr, Value};
 use smallvec::{SmallVec, smallvec};
 
@@ -299,8 +300,10 @@ pub(crate) fn arithmetic(by: Arithmetic, a: &Value, b: &Value) -> Value {
     match (a, b) {
         (Value::Float(a), Value::Float(b)) => float_arithmetic(by, *a, *b),
         (Value::Int(a), Value::Int(b)) => integer_arithmetic(by, *a, *b).map_or(Value::Null, Value::Int),
-        // A moment and a duration, in microseconds.
-        (Value::DateTime(a), Value::Int(b)) => integer_arithmetic(by, *a, *b).map_or(Value::Null, Value::DateTime),
+        // A moment and a duration, in microseconds: what no DateTime can be, no API could say.
+        (Value::DateTime(a), Value::Int(b)) => {
+            integer_arithmetic(by, *a, *b).filter(|at| MOMENTS.contains(at)).map_or(Value::Null, Value::DateTime)
+        }
         (Value::Int(a), Value::Decimal(b)) => decimal_arithmetic(by, Decimal { unscaled: *a, scale: 0 }, *b),
         (Value::Decimal(a), Value::Int(b)) => decimal_arithmetic(by, *a, Decimal { unscaled: *b, scale: 0 }),
         (Value::Decimal(a), Value::Decimal(b)) => decimal_arithmetic(by, *a, *b),

@@ -1,6 +1,7 @@
 //! What SQLite lacks: Unicode lower case, checked arithmetic, membership in a list, the start of a day. Each means what `eval` means.
 
 use fourfold_model::expr::Arithmetic;
+use fourfold_model::literal::MOMENTS;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::{Value as Stored, ValueRef};
 use rusqlite::{Connection, Result};
@@ -38,6 +39,12 @@ pub fn register(connection: &Connection) -> Result<()> {
     ];
     operators.into_iter().try_for_each(|(name, by)| {
         connection.create_scalar_function(name, 2, flags, move |context| Ok(arithmetic(by, context.get_raw(0), context.get_raw(1))))
+    })?;
+    [("ff_moment_add", Arithmetic::Add), ("ff_moment_subtract", Arithmetic::Subtract)].into_iter().try_for_each(|(name, by)| {
+        connection.create_scalar_function(name, 2, flags, move |context| {
+            let moment = number(context, 0).zip(number(context, 1)).and_then(|(at, micros)| whole(by, at, micros));
+            Ok(moment.filter(|at| MOMENTS.contains(at)))
+        })
     })
 }
 

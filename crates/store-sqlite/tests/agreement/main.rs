@@ -1,4 +1,4 @@
-//! A filter has one meaning: random conditions in the language of `filter=`, over random rows, mean the same to SQLite's SQL, to
+//! A filter has one meaning: random conditions in the language of `filter=`, over random rows, mean the same to SQLite's SQL and PostgreSQL's, to
 //! [`eval`](fourfold_plan::eval()) and, on the part that they share ([`oracle`]), to CEL.
 //!
 //! A pair is a condition and a row. SQL is asked twice, for the rows of `c` and those of `!(c)`: what is in neither is unknown.
@@ -28,11 +28,11 @@ use generate::{Generator, Use};
 use oracle::{Oracle, Verdict};
 use random::Random;
 use rows::Rows;
-use stores::Stores;
+use stores::{Sql, Stores};
 use term::Term;
 use world::THING;
 
-/// Pairs of a usual run.
+/// Pairs of a usual run over each store.
 const PAIRS: usize = 100_000;
 /// Things of one round.
 const THINGS: usize = 100;
@@ -42,18 +42,29 @@ const CONDITIONS: usize = 500;
 const DIFFERENCES: usize = 8;
 
 #[test]
-fn a_filter_means_the_same_to_sql_to_eval_and_to_cel() {
+fn a_filter_means_the_same_to_sqlite_to_eval_and_to_cel() {
+    agree(Sql::Sqlite);
+}
+
+#[test]
+fn a_filter_means_the_same_to_postgres_to_eval_and_to_cel() {
+    if let Some(postgres) = Sql::postgres() {
+        agree(postgres);
+    }
+}
+
+fn agree(sql: Sql) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let pairs = number("FOURFOLD_AGREEMENT_PAIRS").map_or(PAIRS, |pairs| pairs as usize);
     let seed = number("FOURFOLD_SEED").unwrap_or_else(|| std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64);
-    println!("FOURFOLD_SEED={seed}");
+    println!("{}: FOURFOLD_SEED={seed}", sql.name());
     let begun = Instant::now();
     let mut random = Random::new(seed);
     let mut tally = Tally::default();
     while tally.wants(pairs) {
-        Round::begin(&mut random).run(&mut random, &mut tally, pairs);
+        Round::begin(sql, &mut random).run(&mut random, &mut tally, pairs);
     }
-    println!("{tally:?} in {:.1} s", begun.elapsed().as_secs_f64());
+    println!("{}: {tally:?} in {:.1} s", sql.name(), begun.elapsed().as_secs_f64());
     tally.check();
 }
 
@@ -106,10 +117,10 @@ struct Round {
 }
 
 impl Round {
-    fn begin(random: &mut Random) -> Round {
+    fn begin(sql: Sql, random: &mut Random) -> Round {
         let model = world::model();
         let rows = Rows::random(&model, THINGS, random);
-        let stores = Stores::with(&model, &rows);
+        let stores = Stores::with(sql, &model, &rows);
         let oracle = Oracle::new(&model, &rows);
         Round { model, rows, stores, oracle }
     }

@@ -95,7 +95,7 @@ impl Rows {
                 let Plan::Write(plan) = prepared.bind(&crate::caller(Value::Boolean(true)), &values).expect("bound writes") else {
                     panic!("no write")
                 };
-                runtime.block_on(store.commit(plan, Vec::new())).expect("committed");
+                runtime.block_on(async { store.commit(plan, Vec::new()).await }).expect("committed");
             }
         }
     }

@@ -1,6 +1,7 @@
-//! The same rows in SQLite and in memory, and what each says of a condition.
+//! The same rows in a store that asks by SQL and in memory, and what each says of a condition.
 
 use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -9,19 +10,57 @@ use fourfold_op::{Answered, Deadline, Limits, List, Operand, Operation, Page, Se
 use fourfold_plan::{Plan, ReadPlan, Truth, eval, prepare};
 use fourfold_store::Maintain;
 use fourfold_store::memory::MemoryStore;
+use fourfold_store_postgres::PostgresStore;
+use fourfold_store_postgres::testing::{self, Server};
 use fourfold_store_sqlite::{Files, SqliteStore};
 use tokio::runtime::Runtime;
 
 use crate::rows::Rows;
 use crate::world::{PART, THING};
 
+/// Whose SQL it is.
+#[derive(Clone, Copy)]
+pub enum Sql {
+    Sqlite,
+    Postgres(&'static Server),
+}
+
+impl Sql {
+    /// All that are here.
+    pub fn all() -> impl Iterator<Item = Sql> {
+        [Some(Sql::Sqlite), Sql::postgres()].into_iter().flatten()
+    }
+
+    /// PostgreSQL, where it is installed.
+    pub fn postgres() -> Option<Sql> {
+        testing::server().map(Sql::Postgres)
+    }
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Sql::Sqlite => "SQLite",
+            Sql::Postgres(_) => "PostgreSQL",
+        }
+    }
+
+    /// A store without rows; `folder` is its own.
+    fn store(self, folder: &Path, runtime: &Runtime) -> Arc<dyn Maintain> {
+        let _inside = runtime.enter();
+        match self {
+            Sql::Sqlite => SqliteStore::open(Files::in_folder(folder)).unwrap(),
+            Sql::Postgres(server) => runtime.block_on(PostgresStore::open_with(&server.database(), 2)).unwrap(),
+        }
+    }
+}
+
 /// Both stores, on a runtime of their own.
 pub struct Stores {
     model: SharedModel,
     runtime: Runtime,
-    sqlite: Arc<dyn Maintain>,
+    sql: Arc<dyn Maintain>,
     memory: Arc<dyn Maintain>,
-    folder: std::path::PathBuf,
+    folder: PathBuf,
 }
 
 /// Why a condition has no answer.
@@ -56,18 +95,16 @@ impl Asked {
 
 impl Stores {
     /// Stores with these rows, read back and compared.
-    pub fn with(model: &SharedModel, rows: &Rows) -> Stores {
+    pub fn with(sql: Sql, model: &SharedModel, rows: &Rows) -> Stores {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("fourfold-agreement-{}-{count}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let guard = runtime.enter();
-        let sqlite: Arc<dyn Maintain> = SqliteStore::open(Files::in_folder(&folder)).unwrap();
+        let sql = sql.store(&folder, &runtime);
         let memory: Arc<dyn Maintain> = Arc::new(MemoryStore::new());
-        drop(guard);
-        let stores = Stores { model: model.clone(), runtime, sqlite, memory, folder };
-        for store in [&stores.sqlite, &stores.memory] {
+        let stores = Stores { model: model.clone(), runtime, sql, memory, folder };
+        for store in [&stores.sql, &stores.memory] {
             stores.fill(store.as_ref(), rows);
         }
         stores
@@ -95,7 +132,7 @@ impl Stores {
         let (holds, fails) = (read(text)?, read(&format!("!({text})"))?);
         let plans = self.plan(THING, vec![Some(holds), Some(fails)])?;
         let keys = |page: &Page| page.items.iter().map(|record| record.row.value(KEY).clone()).collect::<HashSet<Value>>();
-        let sql = self.pages(self.sqlite.as_ref(), &plans)?;
+        let sql = self.pages(self.sql.as_ref(), &plans)?;
         let held = if memory { Some(keys(&self.pages(self.memory.as_ref(), &plans[..1])?[0])) } else { None };
         let (holds, fails) = (keys(&sql[0]), keys(&sql[1]));
         let things = rows.of(THING);
@@ -146,7 +183,7 @@ impl Stores {
 
 impl Drop for Stores {
     fn drop(&mut self) {
-        self.runtime.block_on(self.sqlite.close());
+        self.runtime.block_on(self.sql.close());
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

@@ -34,7 +34,7 @@ CREATE OR REPLACE FUNCTION ff_round(a numeric, digits int4) RETURNS numeric LANG
   AS $$ SELECT ff_decimal(round(a, digits)) $$;
 
 CREATE OR REPLACE FUNCTION ff_moment_add(a timestamptz, b int8) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE
-  AS $$ SELECT CASE WHEN b BETWEEN -140000000000000000 AND 140000000000000000
+  AS $$ SELECT CASE WHEN extract(epoch FROM a) * 1000000 + b BETWEEN -62135596800000000 AND 253402300799999999
     THEN a + (b / 1000000) * interval '1 second' + (b % 1000000) * interval '1 microsecond' END $$;
 CREATE OR REPLACE FUNCTION ff_moment_subtract(a timestamptz, b int8) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE
   AS $$ SELECT ff_moment_add(a, ff_subtract(0, b)) $$;
@@ -55,4 +55,4 @@ CREATE OR REPLACE FUNCTION ff_float_divide(a float8, b float8) RETURNS float8 LA
 "#;
 
 /// Which of these functions a database has.
-pub const POSTGRES_FUNCTIONS_VERSION: i32 = 1;
+pub const POSTGRES_FUNCTIONS_VERSION: i32 = 2;

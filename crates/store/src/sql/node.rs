@@ -193,7 +193,7 @@ impl<'m> NodeWriter<'m> {
             Node::Same(a, b) => self.paired(a, if self.is_postgres() { " IS NOT DISTINCT FROM " } else { " IS " }, b),
             Node::IsNull(a) => self.is_null(a),
             Node::In(a, set) => self.within(a, set, loose),
-            Node::Arithmetic(by, a, b) if self.is_postgres() => self.arithmetic(*by, a, b),
+            Node::Arithmetic(by, a, b) if self.is_postgres() || self.base_of(a) == Some(Base::DateTime) => self.arithmetic(*by, a, b),
             Node::Arithmetic(by, a, b) => self.function(arithmetic(*by), &[a, b]),
             Node::Conditional(a, b, c) => self.conditional(a, b, c),
             Node::Rescale { of, to, .. } if self.is_postgres() => self.round(of, *to),

@@ -118,7 +118,7 @@ impl NodeWriter<'_> {
     }
 
     /// The type of a node's value, where it can be told.
-    fn base_of(&mut self, node: &Node) -> Option<Base> {
+    pub(super) fn base_of(&mut self, node: &Node) -> Option<Base> {
         Some(match node {
             Node::Constant(value, base) => of_constant(value, *base),
             Node::Bind(_, base) => *base,
@@ -127,22 +127,26 @@ impl NodeWriter<'_> {
                 self.enter(*level, Table::Entity(*entity));
                 return self.base_of(value);
             }
-            Node::Conditional(_, a, b) => return self.base_of(a).or_else(|| self.base_of(b)),
+            Node::Conditional(_, a, b) => match (self.base_of(a), self.base_of(b)) {
+                (Some(a), Some(b)) => wider(a, b),
+                (a, b) => return a.or(b),
+            },
             Node::Rescale { to, .. } => Base::Decimal { precision: 18, scale: *to },
-            Node::Arithmetic(_, a, b) => {
-                let (a, b) = (self.base_of(a)?, self.base_of(b)?);
-                // A Float, a moment or a Decimal makes the result one.
-                let rank = |base: Base| match base {
-                    Base::Float => 3,
-                    Base::DateTime => 2,
-                    Base::Decimal { .. } => 1,
-                    _ => 0,
-                };
-                if rank(a) >= rank(b) { a } else { b }
-            }
+            Node::Arithmetic(_, a, b) => wider(self.base_of(a)?, self.base_of(b)?),
             Node::Call(Function::Size, _) => Base::BigInt,
             Node::Call(Function::Lower, _) => Base::String,
             _ => Base::Boolean,
         })
     }
+}
+
+/// The type of what comes of two: a Float, a moment or a Decimal makes it one.
+fn wider(a: Base, b: Base) -> Base {
+    let rank = |base: Base| match base {
+        Base::Float => 3,
+        Base::DateTime => 2,
+        Base::Decimal { .. } => 1,
+        _ => 0,
+    };
+    if rank(a) >= rank(b) { a } else { b }
 }
