@@ -7,6 +7,7 @@ pub mod auth;
 pub mod body;
 pub mod config;
 pub mod contract;
+pub mod control;
 pub mod drain;
 pub mod guard;
 pub mod listen;

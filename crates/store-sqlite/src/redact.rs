@@ -16,6 +16,8 @@ use crate::writer::Writer;
 
 /// Commits that are looked at between two writes.
 const COMMITS_AT_ONCE: u32 = 1_000;
+/// Times that the write-ahead log is tried to be emptied.
+const EMPTYINGS: u32 = 3;
 
 /// Blanks every event of a row.
 pub fn redact(writer: &mut Writer, entity: u32, key: &Value) -> Result<Redacted, Error> {
@@ -26,17 +28,45 @@ pub fn redact(writer: &mut Writer, entity: u32, key: &Value) -> Result<Redacted,
         let floor = i64::try_from(done.floor).unwrap_or(i64::MAX);
         let noted = set_meta(&writer.connection, "floor", floor).and_then(|()| LogSize::default().note(&writer.connection));
         noted.map_err(|error| to_error(&error))?;
+        // Before the commit: who reads a snapshot that has blank payloads finds the floor above them.
+        writer.inner.floor.store(done.floor, Ordering::Release);
         Ok(done)
+    });
+    let done = done.inspect_err(|error| {
+        // Of a commit whose outcome is not known nothing more is read.
+        if error.code != ErrorCode::UnknownOutcome {
+            inner.floor.store(before, Ordering::Release);
+        }
     })?;
     // Smaller by what was blanked: it is measured anew.
     *inner.size.lock() = LogSize::default();
-    inner.floor.store(done.floor, Ordering::Release);
     // Also where nothing was blanked now: the time before may not have come this far.
-    writer.connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)").map_err(|error| {
-        let message = "the events are blanked, but the file could not be written anew: what they held may be in its free pages; try again";
-        Error::new(ErrorCode::Unavailable, message).with_private(error)
-    })?;
-    Ok(done)
+    let rewritten = writer.connection.execute_batch("VACUUM");
+    // Readers go on with the new file, and let the old pages go.
+    inner.commits.fetch_add(1, Ordering::Release);
+    match rewritten.and_then(|()| empty_log(&writer.connection)) {
+        Ok(true) => Ok(done),
+        Ok(false) => Err(rest_remains("a long read still needs its old pages")),
+        Err(error) => Err(rest_remains("it could not be written anew").with_private(error)),
+    }
+}
+
+fn rest_remains(why: &str) -> Error {
+    let message =
+        format!("the events are blanked, but what they held may be in the file's free pages or its write-ahead log: {why}; try again");
+    Error::new(ErrorCode::Unavailable, message)
+}
+
+/// Copies the whole write-ahead log into the file and cuts it; whether nobody was in the way for long.
+fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
+    for _ in 0..EMPTYINGS {
+        // Each waits for readers, up to the connection's own limit of 5 s.
+        let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if !busy {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn blank(connection: &Connection, entity: u32, key: &Value, floor: u64) -> Result<Redacted, Error> {

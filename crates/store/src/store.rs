@@ -245,8 +245,8 @@ pub trait Maintain: Store {
     /// Blanks what the log holds of a row, so that nothing of it is left in the store's files: its events keep their positions, keys and
     /// revisions, and have empty payloads. The row itself stays as it is.
     ///
-    /// No reader is to see a blank payload, so cursors before the last of these events have expired. It takes the store for as long as it
-    /// runs, and must have it alone: who watches has seen the events.
+    /// No reader is to see a blank payload, so cursors before the last of these events have expired. Reads go on meanwhile, writes wait. What
+    /// a process holds of the events in memory is not the store's: its engine forgets it.
     fn redact<'a>(&'a self, model: &'a SharedModel, entity: EntityId, key: &'a Value) -> Later<'a, Result<Redacted, StoreError>>;
 }
 

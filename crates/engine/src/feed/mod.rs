@@ -130,6 +130,11 @@ impl Feed {
         closing.wait_for(Option::is_some).await.ok().and_then(|closing| *closing).unwrap_or(Closing::Replaced)
     }
 
+    /// Lets go what is in memory of the log up to a position: a watch that still has to read it finds that it has expired.
+    pub fn forget(&self, through: u64) {
+        self.state.lock().ring.forget(through);
+    }
+
     pub fn figures(&self) -> FeedFigures {
         let state = self.state.lock();
         let head = self.head.load(Ordering::Acquire);

@@ -48,6 +48,14 @@ impl Ring {
         }
     }
 
+    /// Lets go everything up to a position.
+    pub fn forget(&mut self, through: u64) {
+        while let Some(logged) = self.events.pop_front_if(|logged| logged.position() <= through) {
+            self.bytes -= logged.bytes();
+        }
+        self.start = self.start.max(through.min(self.end));
+    }
+
     /// The events after a position: all, or whole commits of at least `most`; and how far they go.
     pub fn events(&self, position: u64, most: usize) -> (Vec<Arc<Logged>>, u64) {
         let from = self.events.partition_point(|logged| logged.position() <= position);

@@ -60,6 +60,12 @@ impl Engine {
         self.feed.closed().await
     }
 
+    /// Lets go what is in memory of the log up to a position, which cannot be read any more: a watch that has not come this far ends with
+    /// [`End::Expired`](crate::End::Expired).
+    pub fn forget_log(&self, through: u64) {
+        self.feed.forget(through);
+    }
+
     /// What there is to see of the feed.
     pub fn feed_figures(&self) -> FeedFigures {
         self.feed.figures()

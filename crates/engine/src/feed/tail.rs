@@ -53,6 +53,18 @@ impl Feed {
     }
 }
 
+impl Feed {
+    /// Ends every watch of a tailer that the log went away from; the next watch begins another.
+    fn expire(&self, tailer: u64) {
+        let mut state = self.state.lock();
+        if state.tailing.as_ref().is_some_and(|tailing| tailing.id == tailer) {
+            state.end_all(Why::Expired);
+            state.ring = Ring::default();
+            state.tailing = None;
+        }
+    }
+}
+
 /// What a tailer's task knows.
 struct Tail {
     feed: Arc<Feed>,
@@ -78,7 +90,7 @@ impl Tail {
                 Err(StoreError::Refused(error)) => {
                     observe::note(&Happened::FeedStopped { code: error.code, private: error.private.0.as_deref() });
                     if error.code == ErrorCode::CursorExpired {
-                        return feed.state.lock().end_all(Why::Expired);
+                        return feed.expire(self.id);
                     }
                     tokio::time::sleep(RETRY).await;
                 }

@@ -9,6 +9,7 @@ use fourfold_engine::Engine;
 use fourfold_model::{Model, names};
 use fourfold_server::auth::DevKey;
 use fourfold_server::config::Config;
+use fourfold_server::control::control;
 use fourfold_server::drain::Running;
 use fourfold_server::retain::retain;
 use fourfold_server::stack::{Faces, Shown};
@@ -62,10 +63,13 @@ async fn dev(path: &Path, loaded: Loaded, config: &Config) -> Result<(), Failure
     session.start_sinks(&running, sinks).await;
     let ended = ended();
     let retaining = retain(Arc::clone(&session.opened.store), config.events, running.hold());
-    tokio::pin!(ended, retaining);
+    let stack = Arc::clone(running.stack());
+    let controlled = control(&config.data, &stack, &*session.opened.store, running.hold());
+    tokio::pin!(ended, retaining, controlled);
     loop {
         tokio::select! {
             never = &mut retaining => match never {},
+            never = &mut controlled => match never {},
             result = &mut ended => { result?; break; }
             () = session.opened.failed() => return Err(Failure::Store("a commit failed and its outcome is not known; begin again to recover".into())),
             Some(()) = changes.recv() => session.reload(&running).await,

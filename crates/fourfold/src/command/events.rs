@@ -33,7 +33,7 @@ pub enum What {
         #[command(flatten)]
         settings: SettingFlags,
     },
-    /// Blank what the log holds of a row; no server may have the store
+    /// Blank what the log holds of a row, also while a server has the store
     Redact {
         /// The entity's name
         entity: String,

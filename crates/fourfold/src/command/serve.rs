@@ -9,6 +9,7 @@ use fourfold_engine::Engine;
 use fourfold_model::{Model, SharedModel};
 use fourfold_server::auth::{Auth, DevKey};
 use fourfold_server::config::Config;
+use fourfold_server::control::control;
 use fourfold_server::drain::Running;
 use fourfold_server::retain::retain;
 use fourfold_server::stack::{Faces, Shown};
@@ -53,6 +54,7 @@ async fn serve(model: &SharedModel, config: &Config, auth: Arc<Auth>) -> Result<
         result = ended() => result?,
         () = opened.failed() => return Err(Failure::Store("a commit failed and its outcome is not known; begin again to recover".into())),
         never = retain(Arc::clone(&opened.store), config.events, running.hold()) => match never {},
+        never = control(&config.data, running.stack(), &*opened.store, running.hold()) => match never {},
     }
     running.drain().await;
     Ok(())

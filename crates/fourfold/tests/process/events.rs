@@ -118,18 +118,86 @@ fn what_cannot_be_told_is_said() {
     run(&folder, &["events", "tail", "--after", "other.1"]).ended(1).says("`other.1` is not in the log");
 }
 
+/// Whether a file in the data folder has a text.
+fn holds(folder: &Folder, text: &str) -> bool {
+    let data = folder.contents().into_iter().filter(|(path, _)| path.starts_with(folder.0.join(".fourfold")));
+    data.into_iter().any(|(_, bytes)| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
+}
+
+/// What a watch that goes on after a cursor is answered, and its first lines where it is none of an error.
+fn resumed(server: &Server, cursor: &str) -> (u16, String) {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let request = "GET /v1/products HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\nconnection: close\r\n";
+    stream.write_all(format!("{request}last-event-id: {cursor}\r\n\r\n").as_bytes()).unwrap();
+    let (mut told, mut some) = (String::new(), [0; 4_096]);
+    while !told.contains("event: ") && !told.contains("\"code\":") {
+        let read = stream.read(&mut some).unwrap();
+        assert!(read > 0, "it ended: {told}");
+        told.push_str(&String::from_utf8_lossy(&some[..read]));
+    }
+    (told.split(' ').nth(1).unwrap().parse().unwrap(), told)
+}
+
+#[test]
+fn a_running_server_blanks_a_row_and_goes_on() {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    let folder = locked();
+    let mut server = Server::start(&folder, &["serve"]);
+    written(&server);
+    let socket = folder.0.join(".fourfold/control.sock");
+    let kind = std::fs::metadata(&socket).unwrap();
+    assert!(kind.file_type().is_socket());
+    assert_eq!(kind.permissions().mode() & 0o777, 0o600, "others cannot ask");
+    let cursors: Vec<String> = lines(&run(&folder, &["events", "tail", "--after", "0", "--json"]).ended(0).out)
+        .iter()
+        .map(|event| event["cursor"].as_str().unwrap().to_owned())
+        .collect();
+    let (status, told) = resumed(&server, &cursors[0]);
+    assert!(status == 200 && told.contains("a chair"), "{told}");
+    run(&folder, &["events", "redact", "Produc", "1"]).ended(2).says("did you mean `Product`?");
+    run(&folder, &["events", "redact", "Note", "one"]).ended(2).says("the key of `Note`");
+    run(&folder, &["events", "redact", "Product", "1"]).ended(0).says("3 events of `Product` `1` are blank; cursors below 3 have expired");
+    for text in ["a lamp", "hush hush", "a chair"] {
+        assert!(!holds(&folder, text), "{text} is still there");
+    }
+    assert!(holds(&folder, "a note"), "others stay");
+    for cursor in &cursors[..2] {
+        let (status, told) = resumed(&server, cursor);
+        assert!(status == 410 && told.contains("cursor_expired"), "{cursor}: {told}");
+    }
+    send(&server, "POST", "/v1/products", &json!({"id": "1", "title": "another"}));
+    let (status, told) = resumed(&server, &cursors[2]);
+    assert!(status == 200 && told.contains("another") && !told.contains("lamp"), "from the last of them on nothing is missed: {told}");
+    assert_eq!(server.get("/v1/products/1").json()["revision"], 4, "a blank deletion keeps its number");
+    run(&folder, &["events", "redact", "Product", "2"]).ended(0).says("0 events");
+    server.terminate();
+    assert_eq!(server.end().code(), Some(0));
+    assert!(!socket.exists(), "it goes with its server");
+}
+
+#[test]
+fn a_store_in_memory_is_redacted_by_its_server_alone() {
+    let folder = locked();
+    let memory = ["--store", "memory:"];
+    run(&folder, &["events", "redact", "Product", "1", "--store", "memory:"]).ended(2).says("a store in memory has no file");
+    let server = Server::start(&folder, &[&["serve"], &memory[..]].concat());
+    written(&server);
+    run(&folder, &["events", "redact", "Product", "1", "--store", "memory:"]).ended(0).says("3 events of `Product` `1` are blank");
+    send(&server, "POST", "/v1/notes", &json!({"text": "it goes on"}));
+}
+
 #[test]
 fn a_redacted_row_is_in_no_file_any_more() {
     let folder = locked();
     let mut server = Server::start(&folder, &["serve"]);
     written(&server);
+    std::fs::remove_file(folder.0.join(".fourfold/control.sock")).unwrap();
     run(&folder, &["events", "redact", "Product", "1"]).ended(4).says("another process has the data");
     server.terminate();
     assert_eq!(server.end().code(), Some(0));
-    let holds = |text: &str| {
-        let data = folder.contents().into_iter().filter(|(path, _)| path.starts_with(folder.0.join(".fourfold")));
-        data.into_iter().any(|(_, bytes)| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
-    };
+    let holds = |text: &str| holds(&folder, text);
     assert!(holds("a lamp") && holds("hush hush") && holds("a chair"));
     run(&folder, &["events", "redact", "Produc", "1"]).ended(2).says("did you mean `Product`?");
     run(&folder, &["events", "redact", "Note", "one"]).ended(2).says("the key of `Note`");
