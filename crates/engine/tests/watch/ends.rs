@@ -7,6 +7,7 @@ use fourfold_engine::{Closing, End, Engine};
 use fourfold_model::{EntityId, Lock, SharedModel, Value};
 use fourfold_op::{Answer, Error, ErrorCode, Limits, Operand, Operation, Start, Watch, Write, WriteKind};
 use fourfold_store::Store;
+use fourfold_store::conformance::world::id;
 use fourfold_store::fault::{Fault, FaultyStore};
 
 use crate::world::*;
@@ -227,6 +228,33 @@ async fn a_log_that_no_longer_goes_back_far_enough_is_told() {
     store.plant(Fault::Events(too_old()));
     world.one(note(3, "c")).await;
     assert_eq!(end(&mut here).await, End::Expired, "cut off under the tailer");
+    let mut anew = world.watch(&ann(), NOTE, "", Start::Now).await;
+    let head = world.one(note(4, "d")).await;
+    assert_eq!(told(&until(&mut anew, head.after).await), ["entered 4@1"], "another tailer goes on");
+}
+
+#[tokio::test]
+async fn what_was_redacted_is_told_to_nobody_who_comes_back() {
+    for world in [World::memory().await, World::sqlite().await] {
+        let start = world.start().await;
+        let mut here = world.watch(&ann(), NOTE, "", Start::Now).await;
+        world.commit(vec![note(1, "a"), note(2, "b")]).await;
+        let head = world.one(delete(NOTE, 1)).await;
+        until(&mut here, head.after).await;
+        // It has all before it, in the ring.
+        let mut late = world.watch(&ann(), NOTE, "", Start::After(start.clone())).await;
+        let done = world.store.redact(&world.model, NOTE, &id(1)).await.unwrap();
+        assert_eq!((done.events, done.floor), (2, head.after));
+        world.engine.forget_log(done.floor);
+        assert_eq!(end(&mut late).await, End::Expired);
+        let error = world.try_watch(&ann(), NOTE, "", Start::After(start)).await.map(|_| ()).unwrap_err();
+        assert_eq!(error.code, ErrorCode::CursorExpired);
+        let mut after = world.watch(&ann(), NOTE, "", Start::After(head)).await;
+        let last = world.one(note(3, "c")).await;
+        for watch in [&mut here, &mut after] {
+            assert_eq!(told(&until(watch, last.after).await), ["entered 3@1"], "who was further goes on");
+        }
+    }
 }
 
 #[tokio::test]
