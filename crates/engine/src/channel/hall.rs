@@ -9,11 +9,10 @@ use fourfold_op::{Cursor, Epoch, Error, ErrorCode, Limits};
 use parking_lot::Mutex;
 
 use super::Topic;
-use super::bus::{Client, Present, Publication, Said};
 use super::history::History;
 use super::mailbox::{Ended, Mailbox};
 use super::presence::{Presence, PresenceStats};
-use super::subscription::Told;
+use super::said::{Client, Present, Publication, Said, Told};
 use crate::feed::Closing;
 
 /// Below so many channels nothing is swept.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::bus::{Client, Publication};
+use super::said::{Client, Publication};
 
 /// What a publication costs in memory beside its data, in bytes, roughly.
 const PUBLICATION_BYTES: usize = 160;

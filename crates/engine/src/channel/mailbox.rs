@@ -8,8 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::bus::Client;
-use super::subscription::Told;
+use super::said::{Client, Told};
 use crate::feed::Closing;
 
 /// What a notice costs in memory beside its data, in bytes, roughly.

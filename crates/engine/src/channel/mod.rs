@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A stream is the log: what is published there is a row, under the rules of its entity, and each change of a row is told. All else is in memory:
-//! it goes over the [`Bus`], is kept by the hall and never touches the log. Read `subscription.rs`, then `hall.rs`, then `join.rs`.
+//! it goes over the [`Bus`], is kept by the hall and never touches the log. Read `said.rs`, `subscription.rs`, `hall.rs`, then `join.rs`.
 
 mod bus;
 mod hall;
@@ -16,14 +16,16 @@ mod join;
 mod mailbox;
 mod presence;
 mod publish;
+mod said;
 mod stream;
 mod subscription;
 
-pub use bus::{Bus, Client, Present, Publication, Said, Signal};
+pub use bus::Bus;
 pub use presence::PresenceStats;
 pub use publish::{Published, Publishing};
+pub use said::{Client, Present, Publication, Said, Signal, Told};
 pub use stream::{HistoryPage, Past};
-pub use subscription::{ChannelEnd, ChannelSubscription, Told};
+pub use subscription::{ChannelEnd, ChannelSubscription};
 
 use std::sync::Arc;
 

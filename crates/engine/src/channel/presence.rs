@@ -8,7 +8,7 @@ use std::time::Duration;
 use fourfold_op::{Error, Limits};
 use tokio::time::Instant;
 
-use super::bus::Present;
+use super::said::Present;
 
 /// How long an entry lasts.
 const TTL: Duration = Duration::from_secs(60);

@@ -7,8 +7,8 @@ use fourfold_model::{EntityId, Expr, ExprKind, FieldId, Value};
 use fourfold_op::{Answer, Cursor, Error, ErrorCode, Operand, Operation, Outcome, Write, WriteKind, json};
 
 use super::Channel;
-use super::bus::Said;
 use super::join::{holds, refused};
+use super::said::Said;
 
 /// What is published.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use fourfold_op::{Cursor, Deadline, Epoch, Error, ErrorCode, Start, Watch};
 use fourfold_plan::WatchPlan;
 use tokio::time::Instant;
 
-use super::bus::Publication;
+use super::said::Publication;
 use super::{Channel, Join, Told};
 use crate::feed::{Delivery, End, Feed, Subscription, expires_at};
 

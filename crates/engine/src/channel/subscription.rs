@@ -7,28 +7,14 @@ use fourfold_op::Cursor;
 use tokio::time::Instant;
 
 use super::Topic;
-use super::bus::{Bus, Present, Publication, Said, Signal};
+use super::bus::Bus;
 use super::hall::{Entered, Hall};
 use super::join::{Guard, Lost};
 use super::mailbox::Ended;
 use super::presence::REFRESH;
+use super::said::{Present, Said, Told};
 use super::stream::Stream;
-use crate::feed::{Closing, Delivery, End};
-
-/// One thing that a subscriber is told.
-#[derive(Clone, Debug)]
-pub enum Told {
-    /// A row of the stream has changed. Boxed: of all that waits for its readers a channel keeps many, and each is as large as the largest.
-    Row(Box<Delivery>),
-    /// Something was published where there is no stream.
-    Publication(Arc<Publication>),
-    /// A signal of another subscriber.
-    Signal(Arc<Signal>),
-    /// A subscriber tells of itself, for the first time or anew.
-    Joined(Arc<Present>),
-    /// It is there no longer.
-    Left(Arc<Present>),
-}
+use crate::feed::{Closing, End};
 
 /// How a subscription ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
