@@ -13,6 +13,7 @@ use tokio_postgres::{Config, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{Fail, unavailable};
+use crate::limits::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_RETRIES, UNACKNOWLEDGED_MAX};
 use crate::system;
 
 /// Connections that are kept, where the settings say nothing.
@@ -42,7 +43,8 @@ impl Target {
     pub fn parse(url: &str) -> Result<Target, Error> {
         let (url, roots) = take_parameter(url, "sslrootcert");
         let mut config: Config = url.parse().map_err(|_| Error::invalid("the store's URL is not one of PostgreSQL's"))?;
-        config.application_name("fourfold").connect_timeout(CONNECT_MAX).options(SESSION);
+        config.application_name("fourfold").connect_timeout(CONNECT_MAX).options(session());
+        end_the_silent(&mut config);
         let plain = config.get_ssl_mode() == SslMode::Disable;
         Ok(Target { tls: tls(roots.as_deref(), plain)?, config })
     }
@@ -94,6 +96,24 @@ pub async fn prepared(client: &Client, text: &str) -> Result<Statement, Fail> {
     Ok(client.prepare_cached(text).await?)
 }
 
+/// What every session is given.
+fn session() -> String {
+    let (idle, interval) = (KEEPALIVE_IDLE.as_secs(), KEEPALIVE_INTERVAL.as_secs());
+    let keepalives =
+        format!("-c tcp_keepalives_idle={idle} -c tcp_keepalives_interval={interval} -c tcp_keepalives_count={KEEPALIVE_RETRIES}");
+    format!("{SESSION} {keepalives} -c tcp_user_timeout={}", UNACKNOWLEDGED_MAX.as_millis())
+}
+
+/// Has this side's system end a connection to a server that is gone. What the URL says of it holds.
+fn end_the_silent(config: &mut Config) {
+    if config.get_keepalives_interval().is_none() && config.get_keepalives_retries().is_none() {
+        config.keepalives_idle(KEEPALIVE_IDLE).keepalives_interval(KEEPALIVE_INTERVAL).keepalives_retries(KEEPALIVE_RETRIES);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(UNACKNOWLEDGED_MAX);
+    }
+}
+
 /// TLS with the certificates of a file, else the machine's, which take a while to read: a `plain` connection asks for none.
 fn tls(roots: Option<&str>, plain: bool) -> Result<MakeRustlsConnect, Error> {
     let unusable = |error: &dyn std::fmt::Display| Error::invalid(format!("the certificates of `sslrootcert` cannot be used: {error}"));
@@ -137,6 +157,15 @@ mod tests {
         ];
         for (url, rest, value) in cases {
             assert_eq!(take_parameter(url, "sslrootcert"), (rest.to_owned(), value.map(str::to_owned)), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_silent_server_is_given_up_as_the_url_says_or_after_ten_seconds() {
+        for (url, expected) in [("postgres://h/d", 10), ("postgres://h/d?tcp_user_timeout=60", 60)] {
+            let config = Target::parse(url).unwrap().config;
+            assert_eq!(config.get_tcp_user_timeout(), Some(&Duration::from_secs(expected)), "{url}");
+            assert_eq!((config.get_keepalives_idle(), config.get_keepalives_retries()), (KEEPALIVE_IDLE, Some(KEEPALIVE_RETRIES)), "{url}");
         }
     }
 

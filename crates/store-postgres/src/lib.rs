@@ -8,6 +8,7 @@ mod commit;
 mod connect;
 mod error;
 mod lent;
+pub mod limits;
 mod log;
 mod maintain;
 mod numeric;
@@ -83,7 +84,7 @@ impl PostgresStore {
     /// Opens a database by its URL; its tables and functions are made where they are missing.
     ///
     /// The role owns what it makes, so it must be allowed to create tables. Connections must be sessions of the server: a pooler that gives
-    /// each transaction another one cannot hold the sequencer's lock.
+    /// each transaction another one cannot hold the sequencer's lock. A node that falls silent gives up its place among them: see [`limits`].
     ///
     /// # Errors
     /// `invalid_argument` for a URL that is none, `unavailable` for a database that cannot be reached.

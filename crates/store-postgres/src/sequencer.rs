@@ -4,6 +4,9 @@
 //! all that the one before has done. A batch is one statement: of one snapshot it takes the visible rows of the outbox, in the order of `seq`,
 //! and gives them the positions after the log's last. A row's earlier commit has the lower `seq` and was visible earlier, so its events keep
 //! their order; a commit that is not visible yet, however low its `seq`, is not waited for.
+//!
+//! A node that is stopped, or whose network is gone, would keep the lock. So the server ends a session that says nothing for
+//! [`LEADER_SILENT_MAX`]; what it says after that reaches no session.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -15,14 +18,11 @@ use tokio_postgres::{AsyncMessage, Client};
 use crate::Inner;
 use crate::connect::Driven;
 use crate::error::Fail;
+use crate::limits::{FOLLOWER_WAIT, LEADER_SILENT_MAX, LEADER_WAIT};
 use crate::system::{STATE, State, check_identity, locks, make_partitions, rename_log};
 
 /// Commits of one batch: their events fit the partitions that are made ahead.
 const BATCH_MAX: i64 = 1_000;
-/// How long the leader waits when nobody tells it of commits: one who committed may have ended before it told.
-const LEADER_WAIT: Duration = Duration::from_millis(250);
-/// How long the others wait until they look at the log, and whether there is a leader.
-const FOLLOWER_WAIT: Duration = Duration::from_secs(1);
 /// How long a database that cannot be reached is left alone.
 const RETRY: Duration = Duration::from_millis(250);
 /// Tells the leader of commits of other nodes.
@@ -59,11 +59,20 @@ async fn session(inner: Arc<Inner>) -> Result<(), Fail> {
     let (tell, mut told) = mpsc::channel(64);
     let driver = tokio::spawn(drive(connection, tell));
     check_identity(&client).await?;
-    client.batch_execute(&format!("LISTEN {NUMBERED}; LISTEN {COMMITTED}; SET statement_timeout = 0")).await?;
+    client.batch_execute(&begin()).await?;
     let done = Session { inner: &inner, client: &client, leads: false, partition: None }.run(&mut told).await;
     drop(client);
     let _ = driver.await;
     done
+}
+
+/// How a session begins. Between two statements it is idle, within a transaction that failed or without one.
+fn begin() -> String {
+    let silent = LEADER_SILENT_MAX.as_millis();
+    format!(
+        "LISTEN {NUMBERED}; LISTEN {COMMITTED}; SET statement_timeout = 0; SET idle_session_timeout = {silent}; \
+         SET idle_in_transaction_session_timeout = {silent}"
+    )
 }
 
 /// Drives a connection, and hands on what it is told.

@@ -3,57 +3,21 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use fourfold_engine::Engine;
 use fourfold_model::Value;
-use fourfold_op::{Cursor, ErrorCode, Event, Start, Watch};
+use fourfold_op::{ErrorCode, Start, Watch};
 use fourfold_store::conformance::World;
 use fourfold_store::conformance::fixture::{ITEM, item};
-use fourfold_store::conformance::world::{Ask, admin, create, delete, id, list, update};
-use fourfold_store::{Budget, CommitError, Entities, Expect, Maintain, Put, Side, Space, Store};
-use fourfold_store_postgres::{PostgresStore, testing};
+use fourfold_store::conformance::world::{admin, create, delete, id, list};
+use fourfold_store::{CommitError, Entities, Expect, Put, Side, Space, Store};
 
-const ALL: Budget = Budget { events_max: 1_000, bytes_max: 4 << 20 };
+mod cluster;
 
-/// Nodes over one new database, and its name.
-async fn nodes(count: usize) -> Option<(Vec<World>, &'static testing::Server, String)> {
-    let server = testing::server()?;
-    let url = server.database();
-    let name = url.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
-    let mut worlds: Vec<World> = Vec::new();
-    for _ in 0..count {
-        let store: Arc<dyn Maintain> = PostgresStore::open_with(&url, 12).await.unwrap();
-        let world = match worlds.first() {
-            None => World::new(store).await,
-            Some(first) => {
-                let migration = store.migration(&first.model).await.unwrap();
-                store.migrate(&first.model, migration).await.unwrap();
-                World { store, ..first.clone() }
-            }
-        };
-        worlds.push(world);
-    }
-    Some((worlds, server, name))
-}
-
-fn retitle(number: u16, title: String) -> Ask {
-    update(ITEM, id(number), vec![(item::TITLE, Value::text(title))])
-}
-
-/// Every event after a cursor, up to the log's end.
-async fn rest(store: &dyn Store, mut after: Cursor) -> Vec<Event> {
-    let mut events = Vec::new();
-    let head = store.head(None).await;
-    while after.after < head.position || after.skip.is_some() {
-        let tail = store.events(&after, &Entities::All, ALL).await.unwrap();
-        events.extend(tail.events);
-        after = tail.through;
-    }
-    events
-}
+use cluster::{nodes, rest, retitle};
 
 /// Runs writers until a number of lists was taken; each list and what comes after it is the whole of what came about.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -106,77 +70,6 @@ async fn a_list_and_what_follows_its_cursor_is_everything_once() {
     }
     println!("{written} writes, 150 lists, {with_skip} of them with commits that had no position yet");
     assert!(with_skip > 0, "a list met a commit that was not numbered");
-}
-
-/// 16 writers, 10 hot rows, two nodes, and whoever numbers is killed again and again.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn positions_are_dense_and_commits_whole_whoever_numbers_them() {
-    let Some((worlds, server, name)) = nodes(2).await else { return };
-    let commits_each = std::env::var("FOURFOLD_SEQUENCER_COMMITS").ok().and_then(|text| text.parse().ok()).unwrap_or(60_u64);
-    for number in 1..=10 {
-        worlds[0].item(number, "0", vec![]).await;
-    }
-    let unknown = Arc::new(AtomicU64::new(0));
-    let writers: Vec<_> = (0..16_u64)
-        .map(|writer| {
-            let (world, unknown) = (worlds[writer as usize % 2].clone(), unknown.clone());
-            tokio::spawn(async move {
-                for count in 0..commits_each {
-                    let random = uuid::Uuid::new_v4().as_u128();
-                    let (first, second) = ((random % 10) as u16 + 1, (random / 10 % 10) as u16 + 1);
-                    let mut asks = vec![retitle(first, format!("{writer}:{count}"))];
-                    if second != first {
-                        asks.push(retitle(second, format!("{writer}:{count}")));
-                    }
-                    match world.commit_with(&admin(), asks, false, Vec::new()).await {
-                        Ok(_) => {}
-                        Err(CommitError::Refused(error)) => assert_eq!(error.code, ErrorCode::Unavailable, "{error:?}"),
-                        Err(_) => _ = unknown.fetch_add(1, Ordering::Relaxed),
-                    }
-                    if random & 0x30 == 0 {
-                        tokio::time::sleep(Duration::from_micros((random >> 64) as u64 % 3_000)).await;
-                    }
-                }
-            })
-        })
-        .collect();
-    let ended = Arc::new(AtomicBool::new(false));
-    let killer = {
-        let ended = ended.clone();
-        tokio::task::spawn_blocking(move || {
-            let mut killed = 0;
-            while !ended.load(Ordering::Relaxed) {
-                let text = "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 \
-                            AND (classid::int8 << 32 | objid::int8) = 112628897808385 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-                killed += server.execute(&name, text).trim().parse::<u32>().unwrap();
-            }
-            killed
-        })
-    };
-    for writer in writers {
-        writer.await.unwrap();
-    }
-    ended.store(true, Ordering::Relaxed);
-    let killed = killer.await.unwrap();
-    let events = worlds[1].events(&Entities::All).await;
-    let positions: Vec<u64> = events.iter().map(|event| event.position.0.get()).collect();
-    assert_eq!(positions, (1..=positions.len() as u64).collect::<Vec<_>>(), "dense, each once");
-    let mut revisions: HashMap<Value, u64> = HashMap::new();
-    for event in &events {
-        let known = revisions.entry(event.key.clone()).or_default();
-        assert_eq!(event.revision, *known + 1, "a row's versions are in order");
-        *known = event.revision;
-    }
-    for (key, revision) in revisions {
-        assert_eq!(worlds[0].get(&admin(), ITEM, key).await.unwrap().revision(), revision, "each version has its event");
-    }
-    for commit in events.chunk_by(|a, b| a.commit_last == b.commit_last) {
-        assert_eq!(commit.last().unwrap().position, commit[0].commit_last, "no commit is torn");
-        let titles = commit.iter().map(|event| event.after.clone().unwrap()).collect::<Vec<Bytes>>();
-        assert!(titles.len() <= 2);
-    }
-    println!("{} events, the sequencer killed {killed} times, {} outcomes unknown", events.len(), unknown.load(Ordering::Relaxed));
-    assert!(killed > 3, "the sequencer was killed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

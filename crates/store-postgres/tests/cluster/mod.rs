@@ -1,0 +1,63 @@
+//! Nodes over one database, and what is asked of them.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(dead_code, reason = "each test target uses some of it")]
+
+use std::sync::Arc;
+
+use fourfold_model::Value;
+use fourfold_op::{Cursor, Event};
+use fourfold_store::conformance::World;
+use fourfold_store::conformance::fixture::{ITEM, item};
+use fourfold_store::conformance::world::{Ask, id, update};
+use fourfold_store::{Budget, Entities, Maintain, Store};
+use fourfold_store_postgres::{PostgresStore, testing};
+
+const ALL: Budget = Budget { events_max: 1_000, bytes_max: 4 << 20 };
+
+/// The sessions that hold the sequencer's lock of the database that is asked.
+pub const LEADERS: &str = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 \
+    AND (classid::int8 << 32 | objid::int8) = 112628897808385 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+
+/// Nodes over one new database, and its name.
+pub async fn nodes(count: usize) -> Option<(Vec<World>, &'static testing::Server, String)> {
+    let server = testing::server()?;
+    let url = server.database();
+    let name = name_of(&url);
+    let mut worlds: Vec<World> = Vec::new();
+    for _ in 0..count {
+        let world = node(&url, worlds.first()).await;
+        worlds.push(world);
+    }
+    Some((worlds, server, name))
+}
+
+/// The name of a URL's database.
+pub fn name_of(url: &str) -> String {
+    url.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned()
+}
+
+/// One more node; the first makes the tables.
+pub async fn node(url: &str, first: Option<&World>) -> World {
+    let store: Arc<dyn Maintain> = PostgresStore::open_with(url, 12).await.unwrap();
+    let Some(first) = first else { return World::new(store).await };
+    let migration = store.migration(&first.model).await.unwrap();
+    store.migrate(&first.model, migration).await.unwrap();
+    World { store, ..first.clone() }
+}
+
+/// A new title for an item.
+pub fn retitle(number: u16, title: String) -> Ask {
+    update(ITEM, id(number), vec![(item::TITLE, Value::text(title))])
+}
+
+/// Every event after a cursor, up to the log's end.
+pub async fn rest(store: &dyn Store, mut after: Cursor) -> Vec<Event> {
+    let mut events = Vec::new();
+    let head = store.head(None).await;
+    while after.after < head.position || after.skip.is_some() {
+        let tail = store.events(&after, &Entities::All, ALL).await.unwrap();
+        events.extend(tail.events);
+        after = tail.through;
+    }
+    events
+}
