@@ -26,6 +26,9 @@ const STEPS: &[Step] = &[
     Step { name: "outside", what: "other people's clients and linters", run: |workspace| outside::run(workspace, &[]) },
 ];
 
+/// The binary with its features.
+const WHOLE: &[&str] = &["--package", "fourfold", "--features", "kafka,postgres"];
+
 /// Runs all steps, or the named ones; whether nothing failed.
 pub fn run(workspace: &Workspace, only: &[String]) -> Result<bool, String> {
     if let Some(unknown) = only.iter().find(|name| !STEPS.iter().any(|step| step.name == name.as_str())) {
@@ -82,9 +85,15 @@ fn fmt(workspace: &Workspace) -> Tally {
     Tally::of(execute(workspace.command("cargo").args(["fmt", "--all", "--check"])), "fmt: run `cargo fmt --all`")
 }
 
+/// As it is built, and the binary with all that it can be built with.
 fn clippy(workspace: &Workspace) -> Tally {
-    let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
-    Tally::of(execute(workspace.command("cargo").args(arguments)), "clippy: see the warnings above")
+    let mut tally = Tally::default();
+    for (of, what) in [(&["--workspace"][..], "clippy"), (WHOLE, "clippy with features")] {
+        let mut cargo = workspace.command("cargo");
+        cargo.arg("clippy").args(of).args(["--all-targets", "--locked", "--", "-D", "warnings"]);
+        tally.add(Tally::of(execute(&mut cargo), &format!("{what}: see the warnings above")));
+    }
+    tally
 }
 
 fn doc(workspace: &Workspace) -> Tally {
@@ -101,8 +110,15 @@ fn release(workspace: &Workspace) -> Tally {
 /// `cargo test` of the whole workspace, its tests counted one by one. Process tests find the release binary by
 /// `FOURFOLD_BIN`.
 fn tests(workspace: &Workspace) -> Tally {
+    let mut tally = cargo_test(workspace, &["--workspace"], &[]);
+    // Over the other stores, and with sinks: what needs a binary that is built with them.
+    tally.add(cargo_test(workspace, &[WHOLE, &["--test", "process"]].concat(), &["postgres::"]));
+    tally
+}
+
+fn cargo_test(workspace: &Workspace, of: &[&str], filter: &[&str]) -> Tally {
     let mut cargo = workspace.command("cargo");
-    cargo.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
+    cargo.arg("test").args(of).args(["--locked", "--no-fail-fast", "--"]).args(filter);
     if workspace.binary().is_file() {
         cargo.env("FOURFOLD_BIN", workspace.binary());
     }
