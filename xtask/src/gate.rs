@@ -82,15 +82,20 @@ fn fmt(workspace: &Workspace) -> Tally {
     Tally::of(execute(workspace.command("cargo").args(["fmt", "--all", "--check"])), "fmt: run `cargo fmt --all`")
 }
 
+/// As it is built, and the binary with all that it can be built with.
 fn clippy(workspace: &Workspace) -> Tally {
-    let mut cargo = workspace.command("cargo");
-    cargo.args(["clippy", "--workspace", "--all-targets", "--locked"]).args(without_kafka()).args(["--", "-D", "warnings"]);
-    Tally::of(execute(&mut cargo), "clippy: see the warnings above")
+    let mut tally = Tally::default();
+    for (of, what) in [(workspace_packages(), "clippy"), (whole_binary(), "clippy with features")] {
+        let mut cargo = workspace.command("cargo");
+        cargo.arg("clippy").args(of).args(["--all-targets", "--locked", "--", "-D", "warnings"]);
+        tally.add(Tally::of(execute(&mut cargo), &format!("{what}: see the warnings above")));
+    }
+    tally
 }
 
 fn doc(workspace: &Workspace) -> Tally {
     let mut cargo = workspace.command("cargo");
-    cargo.args(["doc", "--workspace", "--no-deps", "--locked"]).args(without_kafka()).env("RUSTDOCFLAGS", "-D warnings");
+    cargo.arg("doc").args(workspace_packages()).args(["--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings");
     Tally::of(execute(&mut cargo), "doc: see the warnings above")
 }
 
@@ -102,13 +107,22 @@ fn release(workspace: &Workspace) -> Tally {
 /// `cargo test` of the whole workspace, its tests counted one by one. Process tests find the release binary by
 /// `FOURFOLD_BIN`.
 fn tests(workspace: &Workspace) -> Tally {
+    let mut tally = cargo_test(workspace, workspace_packages(), &[]);
+    if let Some(why) = tools::missing_for_librdkafka() {
+        tally.add(Tally::skip(format!("tests: fourfold-connect-kafka: {why}")));
+    }
+    // Over the other stores, and with sinks: what needs a binary that is built with them.
+    tally.add(cargo_test(workspace, &[whole_binary(), &["--test", "process"]].concat(), &["postgres::"]));
+    tally
+}
+
+fn cargo_test(workspace: &Workspace, of: &[&str], filter: &[&str]) -> Tally {
     let mut cargo = workspace.command("cargo");
-    cargo.args(["test", "--workspace", "--locked", "--no-fail-fast"]).args(without_kafka());
+    cargo.arg("test").args(of).args(["--locked", "--no-fail-fast", "--"]).args(filter);
     if workspace.binary().is_file() {
         cargo.env("FOURFOLD_BIN", workspace.binary());
     }
-    let mut tally =
-        tools::missing_for_librdkafka().map_or_else(Tally::default, |why| Tally::skip(format!("tests: fourfold-connect-kafka: {why}")));
+    let mut tally = Tally::default();
     let ended = lines(&mut cargo, Duration::from_secs(40 * 60), |line| {
         println!("{line}");
         count(line, &mut tally);
@@ -122,9 +136,20 @@ fn tests(workspace: &Workspace) -> Tally {
     tally
 }
 
-/// What leaves out the crate that librdkafka is built for, where its builder is not there.
-fn without_kafka() -> &'static [&'static str] {
-    if tools::missing_for_librdkafka().is_some() { &["--exclude", "fourfold-connect-kafka"] } else { &[] }
+/// All packages, but for the crate that librdkafka is built for where its builder is not there.
+fn workspace_packages() -> &'static [&'static str] {
+    match tools::missing_for_librdkafka() {
+        Some(_) => &["--workspace", "--exclude", "fourfold-connect-kafka"],
+        None => &["--workspace"],
+    }
+}
+
+/// The binary with all features that can be built here.
+fn whole_binary() -> &'static [&'static str] {
+    match tools::missing_for_librdkafka() {
+        Some(_) => &["--package", "fourfold", "--features", "postgres"],
+        None => &["--package", "fourfold", "--features", "kafka,postgres"],
+    }
 }
 
 /// Reads one line of libtest: `test NAME ... FAILED`, or `test result: ok. 3 passed; 0 failed; 1 ignored; …`.

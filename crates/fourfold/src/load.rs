@@ -120,10 +120,14 @@ pub async fn open_store(config: &Config) -> Result<Opened, Failure> {
             Ok(Opened { store: Arc::clone(&store) as Arc<dyn Maintain>, kind: Kind::Postgres(store) })
         }
         #[cfg(not(feature = "postgres"))]
-        StoreUrl::Postgres(_) => {
-            Err(Failure::Use("`store.url` is a `postgres:` URL, and this binary was built without the feature `postgres`".into()))
-        }
+        StoreUrl::Postgres(_) => Err(without_postgres()),
     }
+}
+
+/// Of a URL that this binary cannot open.
+#[cfg(not(feature = "postgres"))]
+pub fn without_postgres() -> Failure {
+    Failure::Use("`store.url` is a `postgres:` URL, and this binary was built without the feature `postgres`".into())
 }
 
 /// The files of the configured store.

@@ -1,23 +1,31 @@
 //! The log: events in order, handed out by whole commits, without those that a list has shown already.
 
-use fourfold_model::Model;
+use fourfold_model::{Model, SharedModel};
 use fourfold_op::{Cursor, Error};
 use fourfold_store::log::{Handed, LoggedCommit, elsewhere, too_old};
 use fourfold_store::{Budget, Entities, Tail};
 use futures_util::future::join4;
 use tokio_postgres::Row;
 
-use crate::Inner;
 use crate::connect::prepared;
 use crate::error::{Fail, unavailable};
 use crate::lent::Lent;
 use crate::shown::Shown;
 use crate::system::{STATE, State};
+use crate::{Inner, PostgresStore};
 
 /// Commits that are read at once.
 const COMMITS_MAX: i64 = 1_000;
 /// Bytes that are read at once, whatever the budget; a first commit that is larger comes whole.
 const BYTES_MAX: i64 = 8 << 20;
+
+impl PostgresStore {
+    /// From now on events are told by the entities of `model`, which the store was migrated to elsewhere; nothing is migrated here. Of a store
+    /// that is of another model, nothing is told but that ([`Tail::model`]).
+    pub fn tell_as(&self, model: &SharedModel) {
+        *self.inner.model.write() = Some(model.clone());
+    }
+}
 
 /// Whole commits after a cursor, until the budget is spent.
 pub async fn events(inner: &Inner, after: &Cursor, of: &Entities, budget: Budget) -> Result<Tail, Fail> {

@@ -1,5 +1,6 @@
 //! `fourfold events`: the log as an operator has it.
 
+mod log;
 mod redact;
 mod tail;
 

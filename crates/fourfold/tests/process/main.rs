@@ -12,6 +12,8 @@ mod kill;
 mod ledger;
 mod migrate;
 mod odd;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod retention;
 mod serve;
 mod settings;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use fourfold_model::Model;
 use fourfold_op::{Cursor, ErrorCode, Event};
 use fourfold_store::{Budget, Entities};
-use fourfold_store_sqlite::LogBeside;
 
 use super::entity_of;
+use super::log::Log;
 use crate::failure::Failure;
 use crate::load;
 use crate::settings::SettingFlags;
@@ -39,8 +39,7 @@ pub fn run(path: &Path, settings: &SettingFlags, asked: Asked<'_>) -> Result<(),
         Some(name) => Entities::Some(vec![entity_of(&loaded.model, name)?]),
         None => Entities::All,
     };
-    let files = load::files(&settings.config(loaded.files.folder())?)?;
-    let log = LogBeside::open(&files.database, loaded.model.clone()).map_err(load::refused)?;
+    let log = Log::open(&settings.config(loaded.files.folder())?, &loaded.model)?;
     let after = start(&log, asked.after)?;
     let form = match asked.json {
         true => Form::Json,
@@ -49,7 +48,7 @@ pub fn run(path: &Path, settings: &SettingFlags, asked: Asked<'_>) -> Result<(),
     print(&log, &loaded.model, after, &of, form, asked.follow)
 }
 
-fn start(log: &LogBeside, after: Option<&str>) -> Result<Cursor, Failure> {
+fn start(log: &Log, after: Option<&str>) -> Result<Cursor, Failure> {
     let head = log.head().map_err(load::refused)?;
     let at = |position| Cursor { epoch: head.epoch.clone(), after: position, skip: None };
     match after {
@@ -62,7 +61,7 @@ fn start(log: &LogBeside, after: Option<&str>) -> Result<Cursor, Failure> {
     }
 }
 
-fn print(log: &LogBeside, model: &Model, mut after: Cursor, of: &Entities, form: Form, follow: bool) -> Result<(), Failure> {
+fn print(log: &Log, model: &Model, mut after: Cursor, of: &Entities, form: Form, follow: bool) -> Result<(), Failure> {
     loop {
         let tail = log.events(&after, of, READ).map_err(|error| match error.code {
             ErrorCode::CursorExpired => expired(log, &after),
@@ -83,7 +82,7 @@ fn print(log: &LogBeside, model: &Model, mut after: Cursor, of: &Entities, form:
     }
 }
 
-fn expired(log: &LogBeside, after: &Cursor) -> Failure {
+fn expired(log: &Log, after: &Cursor) -> Failure {
     match (log.head(), log.begins_after()) {
         (Ok(head), Ok(first)) => {
             let epoch = &head.epoch.0;
