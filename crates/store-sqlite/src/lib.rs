@@ -107,6 +107,8 @@ pub(crate) struct Inner {
     pub(crate) closed: AtomicBool,
     pub(crate) readers: Readers,
     heavy: Semaphore,
+    /// The connection of the thread that keeps the files, which has it for a round.
+    checkpointer: Mutex<Option<rusqlite::Connection>>,
     /// What the state file says.
     written: Mutex<u64>,
     lock: File,
@@ -151,6 +153,7 @@ impl SqliteStore {
             closed: AtomicBool::new(false),
             heavy: Semaphore::new(readers.heavy_count()),
             readers,
+            checkpointer: Mutex::new(None),
             written: Mutex::new(u64::MAX),
             files,
             lock,
@@ -236,11 +239,14 @@ pub(crate) fn lock(path: &Path) -> Result<File, Error> {
 
 /// Four times a second: idle readers let go, a long write-ahead log is copied. Once a second: the state file.
 fn keep(weak: &std::sync::Weak<Inner>) {
-    let mut checkpointer = None;
     let (mut round, mut commits) = (0u32, 0);
     loop {
         std::thread::sleep(Duration::from_millis(250));
-        let Some(inner) = weak.upgrade().filter(|inner| !inner.closed.load(Ordering::Acquire)) else { return };
+        let Some(inner) = weak.upgrade() else { return };
+        let mut checkpointer = inner.checkpointer.lock();
+        if inner.closed.load(Ordering::Acquire) {
+            return;
+        }
         inner.readers.rest();
         round = round.wrapping_add(1);
         if round.is_multiple_of(4) {
@@ -271,7 +277,13 @@ impl Inner {
         if self.closed.load(Ordering::Acquire) { Err(unavailable("the store is closed")) } else { Ok(()) }
     }
 
-    /// Lets another opening have the files; the threads may end a little later.
+    /// No round of the thread that keeps the files begins any more, and none is under way.
+    pub(crate) fn end_keeping(&self) {
+        self.closed.store(true, Ordering::Release);
+        *self.checkpointer.lock() = None;
+    }
+
+    /// Lets another opening have the files.
     pub(crate) fn unlock(&self) {
         // The file's end unlocks it in any case.
         let _ = self.lock.unlock();

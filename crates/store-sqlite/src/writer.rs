@@ -85,7 +85,9 @@ impl Writer {
         }
     }
 
-    fn end(&mut self) {
+    /// Lets go of every file, and only then of the lock: a connection that closed later could remove the write-ahead log of who has the files next.
+    fn end(self) {
+        self.inner.end_keeping();
         self.inner.readers.close();
         // After a failed commit nobody knows what of the log is on the disk: its judge is the next opening.
         if self.is_whole() {
@@ -93,8 +95,9 @@ impl Writer {
             let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
         }
         self.inner.write_state();
-        self.inner.closed.store(true, Ordering::Release);
-        self.inner.unlock();
+        let Writer { inner, connection, .. } = self;
+        drop(connection);
+        inner.unlock();
     }
 
     /// One transaction; a message that is no commit ends it and is given back.

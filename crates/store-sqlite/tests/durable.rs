@@ -20,6 +20,8 @@ use fourfold_store_sqlite::{Files, SqliteStore};
 
 const CHILD: &str = "FOURFOLD_TEST_CHILD_FOLDER";
 const ROUNDS: u64 = 20;
+/// Openings after each of which the files are looked for.
+const CLOSINGS: u16 = 50;
 
 /// A folder that goes with its test.
 struct Folder(PathBuf);
@@ -44,6 +46,26 @@ async fn open(folder: &Path) -> (Arc<SqliteStore>, World) {
     let migration = store.migration(&model).await.unwrap();
     store.migrate(&model, migration).await.unwrap();
     (store.clone(), World { store, model, limits: Limits::default() })
+}
+
+/// A connection that closes after its store could remove the write-ahead log of who has the files next.
+#[tokio::test]
+async fn a_store_that_is_closed_has_let_go_of_its_database() {
+    let Ok(own) = std::fs::read_dir("/proc/self/fd") else {
+        println!("skip: no /proc tells which files are open");
+        return;
+    };
+    drop(own);
+    let folder = Folder::new("closed");
+    for round in 1..=CLOSINGS {
+        let (store, world) = open(&folder.0).await;
+        world.item(round, "a", vec![]).await;
+        store.close().await;
+        let open = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        let database: Vec<PathBuf> =
+            open.filter(|path| path.to_string_lossy().starts_with(&*folder.0.join("data.db").to_string_lossy())).collect();
+        assert_eq!(database, [""; 0].map(PathBuf::from), "round {round}");
+    }
 }
 
 #[tokio::test]
