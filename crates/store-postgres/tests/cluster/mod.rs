@@ -1,5 +1,6 @@
 //! Nodes over one database, and what is asked of them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(dead_code, reason = "each test target uses some of it")]
 
 use std::sync::Arc;
 
@@ -12,6 +13,10 @@ use fourfold_store::{Budget, Entities, Maintain, Store};
 use fourfold_store_postgres::{PostgresStore, testing};
 
 const ALL: Budget = Budget { events_max: 1_000, bytes_max: 4 << 20 };
+
+/// The sessions that hold the sequencer's lock of the database that is asked.
+pub const LEADERS: &str = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 \
+    AND (classid::int8 << 32 | objid::int8) = 112628897808385 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 /// Nodes over one new database, and its name.
 pub async fn nodes(count: usize) -> Option<(Vec<World>, &'static testing::Server, String)> {
