@@ -12,9 +12,9 @@ use super::hall::{Entered, Hall};
 use super::join::{Guard, Lost};
 use super::mailbox::Ended;
 use super::presence::REFRESH;
-use super::said::{Present, Said, Told};
+use super::said::{Present, Publication, Said, Told};
 use super::stream::Stream;
-use crate::feed::{Closing, End};
+use crate::feed::{Closing, Delivery, End};
 
 /// How a subscription ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
