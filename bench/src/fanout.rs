@@ -11,7 +11,7 @@ use crate::server::{Place, Server};
 use crate::{Failure, number};
 
 /// Deliveries under way for each subscriber, when it goes as fast as it can, if nothing else is said.
-const WINDOW: u64 = 32;
+const WINDOW: u64 = 24;
 const MESSAGES_A_SECOND: u64 = 300;
 /// Of so many subscribers one times its deliveries.
 const TIMED_EVERY: usize = 20;

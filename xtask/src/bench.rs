@@ -7,8 +7,8 @@ use crate::workspace::Workspace;
 
 /// What is measured of requests.
 const REQUESTS: &str = "requests";
-/// What is measured of events, with what is given beside what everyone is given.
-const EVENTS: [(&str, &[&str]); 4] = [("fanout", &["--window", "64"]), ("stalled", &[]), ("lag", &[]), ("filters", &[])];
+/// What is measured of events.
+const EVENTS: [&str; 4] = ["fanout", "stalled", "lag", "filters"];
 
 /// Builds both in the profile that is shipped (apart, so that the product keeps its own features), hands over to the bench's own
 /// program for one part after the other, and saves all tables as one. A part that fails does not keep the others from their turn.
@@ -21,12 +21,11 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool, String> 
     let (built, out) = (workspace.target.join("dist"), workspace.target.join("bench"));
     let only = arguments.iter().position(|argument| argument == "--only").and_then(|at| arguments.get(at + 1)).map(String::as_str);
     let (mut all_passed, mut table) = (true, String::new());
-    for (name, own) in parts(only) {
+    for name in parts(only) {
         let mut bench = workspace.command(built.join("fourfold-bench"));
         bench.arg(if name == REQUESTS { "run" } else { name }).arg("--binary").arg(built.join("fourfold"));
         bench.arg("--model").arg(workspace.root.join("examples").join("chinook"));
-        // What is said first counts.
-        bench.arg("--out").arg(out.join(name)).args(arguments).args(own);
+        bench.arg("--out").arg(out.join(name)).args(arguments);
         match process::run(&mut bench) {
             true => table += &section(name, &out.join(name))?,
             false => all_passed = false,
@@ -39,15 +38,11 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool, String> 
 }
 
 /// Which parts are run: `events` means all of that kind, a name that part, and any other text the jobs of requests that hold it.
-fn parts(only: Option<&str>) -> Vec<(&'static str, &'static [&'static str])> {
-    let all = || std::iter::once((REQUESTS, &[][..])).chain(EVENTS);
+fn parts(only: Option<&str>) -> Vec<&'static str> {
     match only {
-        None => all().collect(),
+        None => std::iter::once(REQUESTS).chain(EVENTS).collect(),
         Some("events") => EVENTS.to_vec(),
-        Some(only) => match EVENTS.iter().find(|(name, _)| *name == only) {
-            Some(part) => vec![*part],
-            None => vec![(REQUESTS, &[])],
-        },
+        Some(only) => vec![EVENTS.into_iter().find(|name| *name == only).unwrap_or(REQUESTS)],
     }
 }
 
@@ -69,8 +64,7 @@ mod tests {
             (Some("lag"), "lag"),
             (Some("get, REST"), "requests"),
         ] {
-            let names: Vec<&str> = parts(only).into_iter().map(|(name, _)| name).collect();
-            assert_eq!(names.join(" "), expected, "{only:?}");
+            assert_eq!(parts(only).join(" "), expected, "{only:?}");
         }
     }
 }
