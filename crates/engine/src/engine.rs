@@ -19,6 +19,8 @@ use crate::prepared::Prepared;
 const PREPARED_MAX: usize = 4_096;
 /// Prepared watches, and the reads of their first rows, kept at once, in entries of each.
 const WATCHES_PREPARED_MAX: usize = 1_024;
+/// Prepared writes of sources kept at once, in entries.
+const INTAKES_PREPARED_MAX: usize = 256;
 
 type Kept<K, V> = Cache<K, Arc<V>, UnitWeighter, foldhash::fast::RandomState>;
 
@@ -35,6 +37,8 @@ pub struct Engine {
     pub(crate) watches: Kept<WatchKey, PreparedWatch>,
     /// The reads of the rows with which watches begin: they have limits of their own.
     pub(crate) initials: Kept<Arc<Operation>, Prepared>,
+    /// The writes of sources: they may set more than those of clients.
+    intakes: Kept<Arc<Operation>, Prepared>,
 }
 
 impl Engine {
@@ -53,6 +57,7 @@ impl Engine {
             prepared: kept(PREPARED_MAX),
             watches: kept(WATCHES_PREPARED_MAX),
             initials: kept(WATCHES_PREPARED_MAX),
+            intakes: kept(INTAKES_PREPARED_MAX),
         })
     }
 
@@ -83,6 +88,19 @@ impl Engine {
         let prepared = Arc::new(Prepared::new(&self.model, self.generation, operation.clone(), &self.limits)?);
         self.prepared.insert(operation, prepared.clone());
         observe::note(&Happened::Prepared { cached: self.prepared.len() });
+        Ok(prepared)
+    }
+}
+
+impl Engine {
+    /// The same for a source, which may set what clients only read.
+    pub(crate) fn prepare_for_source(&self, operation: &Operation) -> Result<Arc<Prepared>, Error> {
+        if let Some(prepared) = self.intakes.get(operation) {
+            return Ok(prepared);
+        }
+        let operation = Arc::new(operation.clone());
+        let prepared = Arc::new(Prepared::for_source(&self.model, self.generation, operation.clone(), &self.limits)?);
+        self.intakes.insert(operation, prepared.clone());
         Ok(prepared)
     }
 }
