@@ -93,6 +93,7 @@ impl Intake {
                     }
                 }
                 Pause::Lost(why) => {
+                    self.look();
                     self.status.set(SourceState::Lost);
                     self.status.failed(&why);
                     note(&Happened::SourceLost { source: &self.settings.name, why: &why });
