@@ -154,6 +154,10 @@ impl Intake {
 
     /// Begins where the places are that are saved.
     async fn resume(&mut self) -> Result<(), Pause> {
+        if self.places.is_empty() {
+            self.adrift = false;
+            return Ok(());
+        }
         let mut beginnings = Vec::with_capacity(self.places.len());
         for (partition, place) in &mut self.places {
             *place = self.engine.place(&stream(&self.settings, *partition)).await?;
