@@ -41,7 +41,7 @@ caller {
 
 entity Order {
   id    Int     @key
-  total Decimal @min(0)
+  total Decimal(10,2) @min(0)
   state String  @default("cart") @readonly
   @@allow(read, true)
   @@allow(create, update, delete, "feed" in caller.roles && total < 1000)

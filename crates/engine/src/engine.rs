@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fourfold_model::SharedModel;
 use fourfold_op::{Error, Limits, Operation};
 use fourfold_plan::PreparedWatch;
-use fourfold_store::Store;
+use fourfold_store::{Bus, Store};
 use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
@@ -43,9 +43,23 @@ pub struct Engine {
 
 impl Engine {
     /// An engine for a model (of this generation, counted by the store's migrations) over a store that is migrated to it.
+    ///
+    /// Where the store has a bus to other processes, it is to be made within a runtime.
     pub fn new(store: Arc<dyn Store>, model: SharedModel, generation: u32, limits: Limits) -> Arc<Engine> {
+        let bus = store.bus();
+        Engine::with_bus(store, model, generation, limits, bus)
+    }
+
+    /// The same, with another bus than the store's: engines on one bus are one in what channels say beside the log.
+    pub fn with_bus(
+        store: Arc<dyn Store>,
+        model: SharedModel,
+        generation: u32,
+        limits: Limits,
+        bus: Option<Arc<dyn Bus>>,
+    ) -> Arc<Engine> {
         let feed = Feed::new(store.clone(), model.clone(), generation, limits.clone());
-        let channels = Channels::new(&model, &limits);
+        let channels = Channels::new(&model, &limits, bus);
         Arc::new(Engine {
             store,
             model,
