@@ -59,7 +59,8 @@ class Server:
 
     def end(self):
         self.process.send_signal(signal.SIGTERM)
-        equal(self.process.wait(60), 0)
+        code = self.process.wait(60)
+        assert code == 0, f"it ended with {code}: {(self.folder / 'stderr').read_text()[-2000:]}"
 
     def ask(self, method, path, body=None, kind="application/json", to=None):
         connection = http.client.HTTPConnection(to or self.api, timeout=60)

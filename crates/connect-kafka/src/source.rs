@@ -34,6 +34,8 @@ pub struct KafkaSource {
     consumer: Option<Arc<OurConsumer>>,
     /// What came after messages that were handed on.
     late: Option<SourceError>,
+    /// Whether what was dealt out last is assigned.
+    assigned: bool,
     grave: Grave,
 }
 
@@ -63,7 +65,7 @@ impl KafkaSource {
     pub fn open(settings: KafkaSourceSettings) -> Result<KafkaSource, String> {
         let client = settings.consumer()?;
         let grave = Grave::open(&settings)?;
-        Ok(KafkaSource { settings, client, told: Arc::default(), consumer: None, late: None, grave })
+        Ok(KafkaSource { settings, client, told: Arc::default(), consumer: None, late: None, assigned: false, grave })
     }
 
     fn consumer(&mut self) -> Result<Arc<OurConsumer>, SourceError> {
@@ -83,6 +85,7 @@ impl KafkaSource {
         let consumer = self.consumer()?;
         loop {
             if let Some(partitions) = self.told.state.lock().dealt.take() {
+                self.assigned = false;
                 return Ok(Arrival::Assigned(partitions));
             }
             let first = tokio::select! {
@@ -129,7 +132,7 @@ impl KafkaSource {
     async fn begin_at(&mut self, places: &[(i32, From)]) -> Result<Vec<(i32, u64)>, SourceError> {
         let (consumer, topic) = (self.consumer()?, self.settings.topic.clone());
         let places = places.to_vec();
-        let told = Arc::clone(&self.told);
+        let (told, assigned) = (Arc::clone(&self.told), self.assigned);
         // Brokers are asked and waited for.
         let begun = tokio::task::spawn_blocking(move || {
             let (mut list, mut new) = (TopicPartitionList::new(), Vec::new());
@@ -146,16 +149,30 @@ impl KafkaSource {
                 list.add_partition_offset(&topic, partition, offset)?;
             }
             // The group has dealt anew meanwhile: what was asked for is no longer ours.
-            if told.state.lock().dealt.is_none() {
-                consumer.assign(&list)?;
+            if told.state.lock().dealt.is_some() {
+                return Ok(new);
+            }
+            match assigned {
+                // Once for what was dealt out: the group waits for it, and for no other.
+                false => consumer.assign(&list)?,
+                true => sought(&consumer.seek_partitions(list, ASK_TIMEOUT)?)?,
             }
             Ok(new)
         });
         match begun.await {
-            Ok(begun) => begun.map_err(|error: KafkaError| SourceError::Temporary(error.to_string())),
+            Ok(Ok(begun)) => {
+                self.assigned = true;
+                Ok(begun)
+            }
+            Ok(Err(error)) => Err(SourceError::Temporary(KafkaError::to_string(&error))),
             Err(_) => Err(SourceError::Temporary("the consumer could not be told where to begin".to_owned())),
         }
     }
+}
+
+/// Whether each partition stands where it was told to.
+fn sought(list: &TopicPartitionList) -> Result<(), KafkaError> {
+    list.elements().iter().try_for_each(|one| one.error())
 }
 
 /// An offset of Kafka is below 2⁶³.

@@ -46,6 +46,8 @@ enum Pause {
     Lost(String),
     /// It is to be tried again, from what is saved.
     Failed(String),
+    /// Nothing came; what comes next is what was to come.
+    Unreached(String),
 }
 
 impl std::convert::From<Error> for Pause {
@@ -86,6 +88,11 @@ impl Intake {
         loop {
             match self.serve().await {
                 Pause::Stopped => break,
+                Pause::Unreached(why) => {
+                    if let Err(Pause::Stopped) = self.back_off(&why).await {
+                        break;
+                    }
+                }
                 Pause::Failed(why) => {
                     self.adrift = true;
                     if let Err(Pause::Stopped) = self.back_off(&why).await {
@@ -139,7 +146,7 @@ impl Intake {
                 biased;
                 () = stopped(&mut self.stop) => return Err(Pause::Stopped),
                 arrived = self.source.next(budget) => return arrived.map_err(|error| match error {
-                    SourceError::Temporary(why) => Pause::Failed(why),
+                    SourceError::Temporary(why) => Pause::Unreached(why),
                     SourceError::Lost(why) => Pause::Lost(why),
                 }),
                 () = sleep(LOOK_EVERY) => {
