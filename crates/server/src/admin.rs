@@ -1,11 +1,13 @@
 //! What an operator sees: `/metrics`, `/admin/log`, `/admin/feed`, `/admin/sinks` and `/admin/sources`, on a listener of their own.
 
+mod connectors;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fourfold_connect::{SinkFigures, SinkState, SourceFigures, SourceState};
+use fourfold_connect::{SinkFigures, SourceFigures};
 use fourfold_engine::FeedFigures;
 use fourfold_store::Head;
 use http::header::{ALLOW, CONTENT_TYPE};
@@ -24,6 +26,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::body::{Body, empty, full};
+use connectors::{SinkMetrics, SourceMetrics};
 
 /// What is counted of each request. An entity may be a label, a key or a principal never.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -41,103 +44,6 @@ pub struct RequestLabels {
 struct ApiLabels {
     api: &'static str,
     operation: &'static str,
-}
-
-/// Which sink.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SinkLabels {
-    sink: String,
-}
-
-/// The metrics of sinks: set, from what each tells of itself.
-#[derive(Default)]
-struct SinkMetrics {
-    lag: Family<SinkLabels, Gauge<u64, AtomicU64>>,
-    running: Family<SinkLabels, Gauge<u64, AtomicU64>>,
-    delivered: Family<SinkLabels, Counter>,
-    dead_letters: Family<SinkLabels, Counter>,
-    failures: Family<SinkLabels, Counter>,
-}
-
-impl SinkMetrics {
-    fn register(&self, registry: &mut Registry) {
-        registry.register("sink_lag_positions", "Events committed and not yet delivered by a sink", self.lag.clone());
-        registry.register(
-            "sink_running",
-            "Whether a sink delivers: 0 while it waits after a failure, is blocked, or is lost",
-            self.running.clone(),
-        );
-        registry.register("sink_delivered", "Events that a sink's target confirmed", self.delivered.clone());
-        registry.register("sink_dead_letters", "Events that a sink's target refused for good", self.dead_letters.clone());
-        registry.register("sink_failures", "Times that a sink waited to try again", self.failures.clone());
-    }
-
-    fn note(&self, head: u64, sinks: &[SinkFigures]) {
-        // A reload may have taken one away.
-        self.lag.clear();
-        self.running.clear();
-        for sink in sinks {
-            let labels = SinkLabels { sink: sink.name.to_string() };
-            let put = |gauge: &Gauge<u64, AtomicU64>, value| gauge.inner().store(value, Ordering::Relaxed);
-            put(&self.lag.get_or_create_owned(&labels), head.saturating_sub(sink.watermark));
-            put(&self.running.get_or_create_owned(&labels), u64::from(sink.state == SinkState::Running));
-            for (counter, total) in [
-                (&self.delivered, sink.delivered_total),
-                (&self.dead_letters, sink.dead_letters_total),
-                (&self.failures, sink.failures_total),
-            ] {
-                counter.get_or_create_owned(&labels).inner().store(total, Ordering::Relaxed);
-            }
-        }
-    }
-}
-
-/// Which source.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SourceLabels {
-    source: String,
-}
-
-/// The metrics of sources, likewise.
-#[derive(Default)]
-struct SourceMetrics {
-    lag: Family<SourceLabels, Gauge<u64, AtomicU64>>,
-    running: Family<SourceLabels, Gauge<u64, AtomicU64>>,
-    taken: Family<SourceLabels, Counter>,
-    dead_letters: Family<SourceLabels, Counter>,
-    failures: Family<SourceLabels, Counter>,
-}
-
-impl SourceMetrics {
-    fn register(&self, registry: &mut Registry) {
-        registry.register("source_lag_messages", "Messages that are there and not taken in by a source", self.lag.clone());
-        registry.register(
-            "source_running",
-            "Whether a source takes messages in: 0 while it waits after a failure, is blocked, or is lost",
-            self.running.clone(),
-        );
-        registry.register("source_taken", "Messages whose rows were committed", self.taken.clone());
-        registry.register("source_dead_letters", "Messages that were refused for good", self.dead_letters.clone());
-        registry.register("source_failures", "Times that a source waited to try again", self.failures.clone());
-    }
-
-    fn note(&self, sources: &[SourceFigures]) {
-        self.lag.clear();
-        self.running.clear();
-        for source in sources {
-            let labels = SourceLabels { source: source.name.to_string() };
-            let put = |gauge: &Gauge<u64, AtomicU64>, value| gauge.inner().store(value, Ordering::Relaxed);
-            put(&self.lag.get_or_create_owned(&labels), source.lag_messages);
-            put(&self.running.get_or_create_owned(&labels), u64::from(source.state == SourceState::Running));
-            for (counter, total) in [
-                (&self.taken, source.taken_total),
-                (&self.dead_letters, source.dead_letters_total),
-                (&self.failures, source.failures_total),
-            ] {
-                counter.get_or_create_owned(&labels).inner().store(total, Ordering::Relaxed);
-            }
-        }
-    }
 }
 
 /// The server's metrics.
@@ -266,28 +172,6 @@ impl Seen {
         })
         .to_string()
     }
-
-    fn sinks_json(&self) -> String {
-        let one = |sink: &SinkFigures| {
-            json!({
-                "name": *sink.name, "kind": *sink.kind, "state": sink.state.name(), "watermark": sink.watermark,
-                "lag_positions": self.log.position.saturating_sub(sink.watermark), "delivered_total": sink.delivered_total,
-                "dead_letters_total": sink.dead_letters_total, "failures_total": sink.failures_total, "last_error": sink.last_error,
-            })
-        };
-        json!(self.sinks.iter().map(one).collect::<Vec<_>>()).to_string()
-    }
-
-    fn sources_json(&self) -> String {
-        let one = |source: &SourceFigures| {
-            json!({
-                "name": *source.name, "kind": *source.kind, "state": source.state.name(), "lag_messages": source.lag_messages,
-                "taken_total": source.taken_total, "dead_letters_total": source.dead_letters_total,
-                "failures_total": source.failures_total, "last_error": source.last_error,
-            })
-        };
-        json!(self.sources.iter().map(one).collect::<Vec<_>>()).to_string()
-    }
 }
 
 /// Serves operators until `stop` is done; `look` is called before each answer.
@@ -338,8 +222,8 @@ async fn answer<R: Future<Output = Seen>>(request: &Request<Incoming>, metrics: 
     let (kind, text) = match path {
         "/admin/log" => ("application/json", seen.log_json()),
         "/admin/feed" => ("application/json", seen.feed_json()),
-        "/admin/sinks" => ("application/json", seen.sinks_json()),
-        "/admin/sources" => ("application/json", seen.sources_json()),
+        "/admin/sinks" => ("application/json", connectors::sinks_json(seen.log.position, &seen.sinks)),
+        "/admin/sources" => ("application/json", connectors::sources_json(&seen.sources)),
         _ => {
             metrics.note(&seen);
             (OPEN_METRICS, metrics.text())
@@ -355,6 +239,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
     use super::*;
+    use fourfold_connect::{SinkState, SourceState};
 
     fn sink() -> SinkFigures {
         SinkFigures {
