@@ -39,7 +39,13 @@ impl Grave {
         Err(BuryError::Nowhere(format!("`{topic}` refuses it too: {last}")))
     }
 
-    async fn send(&mut self, letter: DeadMessage<'_>, settings: &KafkaSourceSettings, topic: &str, with_value: bool) -> Result<(), KafkaError> {
+    async fn send(
+        &mut self,
+        letter: DeadMessage<'_>,
+        settings: &KafkaSourceSettings,
+        topic: &str,
+        with_value: bool,
+    ) -> Result<(), KafkaError> {
         let producer = match &self.producer {
             Some(producer) => producer,
             None => self.producer.insert(self.client.create()?),
@@ -68,9 +74,11 @@ fn headers(letter: DeadMessage<'_>, topic: &str, with_value: bool) -> OwnedHeade
         ("fourfold_offset", message.offset.to_string()),
     ];
     let bytes = message.value.as_ref().filter(|_| !with_value).map(|value| ("fourfold_value_bytes", value.len().to_string()));
-    let theirs = message.headers.iter().filter(|_| with_value).fold(OwnedHeaders::new(), |headers, (key, value)| {
-        headers.insert(Header { key, value: value.as_deref() })
-    });
+    let theirs = message
+        .headers
+        .iter()
+        .filter(|_| with_value)
+        .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: value.as_deref() }));
     ours.into_iter().chain(bytes).fold(theirs, |headers, (key, value)| headers.insert(Header { key, value: Some(value.as_bytes()) }))
 }
 

@@ -73,7 +73,8 @@ impl KafkaSource {
             return Ok(Arc::clone(consumer));
         }
         let temporary = |error: KafkaError| SourceError::Temporary(error.to_string());
-        let consumer: OurConsumer = self.client.create_with_context(Hears(Arc::clone(&self.told), self.settings.topic.clone())).map_err(temporary)?;
+        let consumer: OurConsumer =
+            self.client.create_with_context(Hears(Arc::clone(&self.told), self.settings.topic.clone())).map_err(temporary)?;
         consumer.subscribe(&[&self.settings.topic]).map_err(temporary)?;
         Ok(Arc::clone(self.consumer.insert(Arc::new(consumer))))
     }

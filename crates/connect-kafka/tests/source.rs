@@ -129,7 +129,10 @@ async fn a_topic_feeds_an_entity_and_a_new_process_goes_on_where_the_rows_say() 
     world.produce(0..200).await;
     let sources = world.source(None);
     world.taken(200).await;
-    until(&sources, "it runs with nothing to do", |seen| (seen.state, seen.lag_messages, seen.failures_total) == (SourceState::Running, 0, 0)).await;
+    until(&sources, "it runs with nothing to do", |seen| {
+        (seen.state, seen.lag_messages, seen.failures_total) == (SourceState::Running, 0, 0)
+    })
+    .await;
     sources.stop().await;
     world.produce(200..300).await;
     let sources = world.source(None);

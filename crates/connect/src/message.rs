@@ -110,7 +110,8 @@ impl Reading {
 
     fn message_key(&self, model: &Model, message: &Message) -> Result<Value, Error> {
         let bytes = message.key.as_deref().ok_or_else(|| Error::invalid("the message has no key; expected the row's key as text"))?;
-        let text = std::str::from_utf8(bytes).map_err(|_| Error::invalid("the message's key is not UTF-8; expected the row's key as text"))?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| Error::invalid("the message's key is not UTF-8; expected the row's key as text"))?;
         let prefix = &self.key_prefix;
         let text = text.strip_prefix(prefix).ok_or_else(|| Error::invalid(format!("the message's key does not begin with `{prefix}`")))?;
         parse_key(model, self.entity, text)

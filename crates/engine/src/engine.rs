@@ -51,13 +51,7 @@ impl Engine {
     }
 
     /// The same, with another bus than the store's: engines on one bus are one in what channels say beside the log.
-    pub fn with_bus(
-        store: Arc<dyn Store>,
-        model: SharedModel,
-        generation: u32,
-        limits: Limits,
-        bus: Option<Arc<dyn Bus>>,
-    ) -> Arc<Engine> {
+    pub fn with_bus(store: Arc<dyn Store>, model: SharedModel, generation: u32, limits: Limits, bus: Option<Arc<dyn Bus>>) -> Arc<Engine> {
         let feed = Feed::new(store.clone(), model.clone(), generation, limits.clone());
         let channels = Channels::new(&model, &limits, bus);
         Arc::new(Engine {

@@ -7,9 +7,9 @@ use fourfold_model::expr::{Expr, ExprKind, ExprType, Fold, FoldBy};
 use fourfold_model::{Base, EntityId, Field, FieldId, KEY, Model, OwnedId, Relation, RelationKind, SharedModel, Verb};
 use fourfold_op::{Answer, Error, ErrorCode, FieldError, Limits, Write, WriteKind};
 
-use crate::prepare::Writer;
 use crate::compile::{Binds, Compiler, Frame, Kind, Rights, Source};
 use crate::node::{Level, Node};
+use crate::prepare::Writer;
 
 /// The row after the write.
 pub(crate) const NEW: Level = 0;

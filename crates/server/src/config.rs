@@ -16,9 +16,9 @@ mod source;
 mod table;
 mod values;
 
+pub use kafka::Cluster;
 pub use markdown::markdown;
 pub use read::{Flags, Read, read};
-pub use kafka::Cluster;
 pub use section::SectionTexts;
 pub use setting::{Kind, Setting};
 pub use sink::{KafkaConfig, SINK_SETTINGS, SinkConfig, SinkTarget};

@@ -301,7 +301,14 @@ mod tests {
     #[test]
     fn a_text_comes_whole_whatever_its_length_and_characters() {
         let long = |text: &str, bytes: usize| text.repeat(bytes / text.len() + 1);
-        for text in ["".to_owned(), "a b c".into(), "\0\u{1}0\u{1}\0".into(), long("ä", PIECE_BYTES_MAX), long("x", TEXT_BYTES_MAX - 1), long("\0", 9_000)] {
+        for text in [
+            "".to_owned(),
+            "a b c".into(),
+            "\0\u{1}0\u{1}\0".into(),
+            long("ä", PIECE_BYTES_MAX),
+            long("x", TEXT_BYTES_MAX - 1),
+            long("\0", 9_000),
+        ] {
             let mut pieced = Pieced::default();
             let payloads = pieces("s", 7, &text);
             assert!(payloads.iter().all(|payload| payload.len() < 8_000 && !payload.contains('\0')));

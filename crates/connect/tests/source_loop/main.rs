@@ -200,13 +200,8 @@ async fn each_mode_does_what_it_says() {
         &[],
     )
     .await;
-    check(
-        Mode::Merge,
-        &[(None, paid), (None, three), gone("Order/2"), gone("Order/2")],
-        &[(1, 1, "paid", 2), (3, 3, "sent", 1)],
-        &[],
-    )
-    .await;
+    check(Mode::Merge, &[(None, paid), (None, three), gone("Order/2"), gone("Order/2")], &[(1, 1, "paid", 2), (3, 3, "sent", 1)], &[])
+        .await;
     check(Mode::Delete, &[(None, Some(r#"{"id":1}"#)), gone("Order/9"), gone("Order/2"), (None, one)], &[], &[]).await;
 }
 

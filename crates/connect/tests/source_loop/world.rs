@@ -11,9 +11,7 @@ use fourfold_connect::{
 };
 use fourfold_engine::Engine;
 use fourfold_model::{EntityId, Lock, Value};
-use fourfold_op::{
-    Answered, Claims, Context, Deadline, Limits, List, Operation, Outcome, Principal, RequestId, Select, SelectKind,
-};
+use fourfold_op::{Answered, Claims, Context, Deadline, Limits, List, Operation, Outcome, Principal, RequestId, Select, SelectKind};
 use fourfold_store::fault::FaultyStore;
 use fourfold_store::memory::MemoryStore;
 use fourfold_store::{Maintain, Store};
@@ -69,7 +67,7 @@ impl World {
         let executed = self.engine.execute(&context(), &Operation::Read(vec![select]), &[]).await.unwrap();
         let Outcome::Read(answers, _) = executed.outcome else { panic!("a read") };
         let Some(Answered::Page(page)) = answers.into_iter().next() else { panic!("a page") };
-        let number = |value: &Value| if let Value::Int(number) = value { i64::from(*number) } else { panic!("{value:?}") };
+        let number = |value: &Value| if let Value::Int(number) = value { *number } else { panic!("{value:?}") };
         let text = |value: &Value| if let Value::Text(text) = value { text.to_string() } else { panic!("{value:?}") };
         let fields = |row: &fourfold_model::Row| {
             let names = self.engine.model().entity(ORDER);

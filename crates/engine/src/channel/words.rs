@@ -241,7 +241,9 @@ mod tests {
             // Fields that it does not name are null: a node of another model may not have them.
             assert!(heard.is_none() || text[..end].contains("6:device"), "cut at {end}: {heard:?}");
         }
-        for other in ["", "1:x", "9:fourfold2", "9:fourfold1", "9:fourfold12:n11:x5:hello", "99999999999999999999:x", "9:fourfold12:n11:17:unknown"] {
+        for other in
+            ["", "1:x", "9:fourfold2", "9:fourfold1", "9:fourfold12:n11:x5:hello", "99999999999999999999:x", "9:fourfold12:n11:17:unknown"]
+        {
             assert!(Words::read(other).and_then(|words| words.heard(&model, &limits)).is_none(), "{other}");
         }
     }

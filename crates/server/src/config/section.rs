@@ -60,9 +60,7 @@ impl SectionTexts {
             && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-'));
         match fits {
             true => Ok(name.to_owned()),
-            false => {
-                Err(format!("a `[[{section}]]` needs a `name` of 1 to 48 lower-case letters, digits, `_` and `-`, not `{name}`"))
-            }
+            false => Err(format!("a `[[{section}]]` needs a `name` of 1 to 48 lower-case letters, digits, `_` and `-`, not `{name}`")),
         }
     }
 }

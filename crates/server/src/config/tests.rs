@@ -116,9 +116,13 @@ fn an_unknown_section_is_an_error_though_it_is_empty() {
 
 #[test]
 fn what_does_not_go_together_or_is_not_served_is_said() {
-    let texts =
-        read_text("together", "[server]\ntls_cert_file = \"a\"\n[store]\nurl = \"mongodb://x\"\n[[handler]]\nname = \"k\"", &[], Vec::new())
-            .unwrap();
+    let texts = read_text(
+        "together",
+        "[server]\ntls_cert_file = \"a\"\n[store]\nurl = \"mongodb://x\"\n[[handler]]\nname = \"k\"",
+        &[],
+        Vec::new(),
+    )
+    .unwrap();
     assert_eq!(texts.unserved, ["[handler]"]);
     let errors = Config::new(&texts).unwrap_err().0;
     assert_eq!(errors.len(), 2);
@@ -162,7 +166,10 @@ fn a_sink_is_read_with_its_units_and_its_claims() {
     assert_eq!(serde_json::to_string(&sink.claims).unwrap(), r#"{"level":3,"roles":["admin"]}"#);
     assert_eq!((sink.pace.save_every.as_millis(), sink.pace.batch_bytes_max, sink.pace.batch_events_max), (250, 64 << 10, 1_000));
     let SinkTarget::Kafka(kafka) = &sink.target;
-    assert_eq!((kafka.compression.as_str(), kafka.cluster.sasl_password_file.as_deref()), ("lz4", Some(texts.folder.join("word").as_path())));
+    assert_eq!(
+        (kafka.compression.as_str(), kafka.cluster.sasl_password_file.as_deref()),
+        ("lz4", Some(texts.folder.join("word").as_path()))
+    );
 }
 
 #[test]
