@@ -50,6 +50,8 @@ class Server:
                 self.admin = words[1].removeprefix("http://").removesuffix("/metrics")
             if self.api and self.admin:
                 threading.Thread(target=self.process.stdout.read, daemon=True).start()
+                # Connectors begin a moment later than its listeners.
+                until("its connectors run", lambda: self.look("/admin/sinks") or self.look("/admin/sources"))
                 return
         raise AssertionError(f"it did not begin: {(self.folder / 'stderr').read_text()}")
 
