@@ -4,13 +4,10 @@ The broker is that of `cargo xtask services`. `TEST_KAFKA_EVENTS` and `TEST_KAFK
 how long; what was measured is printed.
 """
 
-import http.client
 import json
 import os
 import pathlib
 import shutil
-import signal
-import subprocess
 import tempfile
 import threading
 import time
@@ -18,17 +15,14 @@ import time
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
+from kafka_lib import Server, services, until
 from lib import check, equal, finish
 
 EVENTS = int(os.environ.get("TEST_KAFKA_EVENTS", "6000"))
 DOWN_S = float(os.environ.get("TEST_KAFKA_DOWN_S", "5"))
-BINARY, XTASK = os.environ["FOURFOLD_KAFKA_BIN"], os.environ["FOURFOLD_XTASK"]
 KEYS, PARTITIONS, BATCH, COMMIT, MESSAGE_BYTES_MAX = 200, 8, 500, 100, 20_000
-# Of our own settings nothing may come from the environment.
-ENVIRONMENT = {name: text for name, text in os.environ.items() if not name.startswith("FOURFOLD_")}
 RUN = os.urandom(4).hex()
 TOPIC, LETTERS = f"shop.order.{RUN}", f"shop.dead.{RUN}"
-PATIENCE_S = 120 + 2 * DOWN_S
 
 MODEL = """package shop.v1
 
@@ -39,74 +33,6 @@ entity Order {
   @@allow(read, create, update, delete, true)
 }
 """
-
-
-def services(*arguments):
-    ran = subprocess.run([XTASK, "services", *arguments], env=ENVIRONMENT, capture_output=True, text=True)
-    assert ran.returncode == 0, f"services {arguments}: {ran.stdout}{ran.stderr}"
-    return ran.stdout
-
-
-def until(what, holds):
-    begun = time.monotonic()
-    while not (found := holds()):
-        assert time.monotonic() - begun < PATIENCE_S, f"waited in vain until {what}"
-        time.sleep(0.05)
-    return found
-
-
-class Server:
-    """`fourfold serve` with a sink, over one data folder."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.begin()
-
-    def begin(self):
-        arguments = [BINARY, "dev", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log", "off", str(self.folder)]
-        self.errors = open(self.folder / "stderr", "ab")
-        self.process = subprocess.Popen(arguments, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=self.errors, text=True)
-        self.api = self.admin = None
-        for line in self.process.stdout:
-            words = line.split()
-            if words[:1] == ["page"]:
-                self.api = words[1].removeprefix("http://").rstrip("/")
-            if words[:1] == ["metrics"]:
-                self.admin = words[1].removeprefix("http://").removesuffix("/metrics")
-            if self.api and self.admin:
-                threading.Thread(target=self.process.stdout.read, daemon=True).start()
-                return
-        raise AssertionError(f"it did not begin: {(self.folder / 'stderr').read_text()}")
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def end(self):
-        self.process.send_signal(signal.SIGTERM)
-        equal(self.process.wait(60), 0)
-
-    def ask(self, method, path, body=None, kind="application/json", to=None):
-        connection = http.client.HTTPConnection(to or self.api, timeout=60)
-        try:
-            connection.request(method, path, body, {"content-type": kind} if body else {})
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()
-
-    def write(self, rows):
-        status, answer = self.ask("POST", "/v1/orders?mode=upsert", "".join(json.dumps(row) + "\n" for row in rows).encode(), "application/x-ndjson")
-        equal((status, json.loads(answer).get("failed")), (200, 0))
-
-    def sink(self):
-        return json.loads(self.ask("GET", "/admin/sinks", to=self.admin)[1])[0]
-
-    def head(self):
-        return json.loads(self.ask("GET", "/admin/log", to=self.admin)[1])["position"]
-
-    def delivered(self):
-        return until("all is delivered", lambda: (sink := self.sink())["lag_positions"] == 0 and sink)
 
 
 class Writer:

@@ -79,6 +79,7 @@ const SUITES: &[Suite] = &[
     conformance("autobahn", Tool::Python, "autobahn.py"),
     conformance("centrifuge-python", Tool::Python, "centrifuge_python.py"),
     kafka("kafka-sink", Tool::Python, "kafka_sink.py"),
+    kafka("kafka-source", Tool::Python, "kafka_source.py"),
     // Last: it also runs Python, with what the suites before it have installed.
     checker("docs", Tool::Node, "docs.mjs"),
 ];

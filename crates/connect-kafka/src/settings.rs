@@ -1,4 +1,4 @@
-//! What the sink is set to, and what librdkafka is told.
+//! What sinks and sources are set to, and what librdkafka is told.
 
 use std::time::Duration;
 
@@ -23,6 +23,86 @@ pub struct KafkaSettings {
     pub deliver_timeout: Duration,
     /// How brokers are spoken to.
     pub security: Security,
+}
+
+/// A cluster, and what is read from it.
+#[derive(Clone, Debug)]
+pub struct KafkaSourceSettings {
+    /// The addresses to begin with, `HOST:PORT`.
+    pub brokers: Vec<String>,
+    /// The topic.
+    pub topic: String,
+    /// The group whose members share the topic's partitions.
+    pub group: String,
+    /// Where messages go that are refused for good.
+    pub dead_letter_topic: Option<String>,
+    /// The largest dead letter, in bytes.
+    pub message_bytes_max: usize,
+    /// How long the brokers may take to confirm a dead letter.
+    pub deliver_timeout: Duration,
+    /// After how long without a sign of life the group gives a member's partitions to others.
+    pub session_timeout: Duration,
+    /// How brokers are spoken to.
+    pub security: Security,
+}
+
+impl KafkaSourceSettings {
+    /// What a consumer is made with.
+    ///
+    /// # Errors
+    /// What this build cannot do, and what librdkafka refuses.
+    pub(crate) fn consumer(&self) -> Result<ClientConfig, String> {
+        let mut client = base(&self.brokers, &self.security)?;
+        let millis = |duration: Duration| duration.as_millis().max(1).to_string();
+        client
+            .set("group.id", &self.group)
+            .set("session.timeout.ms", millis(self.session_timeout))
+            .set("heartbeat.interval.ms", millis(self.session_timeout / 10))
+            // How far it came is saved in the store, with the rows.
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            // Where it was to go on is gone: nothing is skipped in silence.
+            .set("auto.offset.reset", "error")
+            // Nothing of a transaction that was aborted.
+            .set("isolation.level", "read_committed")
+            .set("allow.auto.create.topics", "false")
+            .set("partition.assignment.strategy", "range,roundrobin")
+            .set("topic.metadata.refresh.interval.ms", "10000")
+            .set("queued.max.messages.kbytes", "16384")
+            .set("fetch.wait.max.ms", "100")
+            // What is known of ends and brokers comes with it.
+            .set("statistics.interval.ms", "1000");
+        checked(client)
+    }
+
+    /// What the producer of dead letters is made with.
+    ///
+    /// # Errors
+    /// As [`KafkaSourceSettings::consumer`].
+    pub(crate) fn producer(&self) -> Result<ClientConfig, String> {
+        let mut client = base(&self.brokers, &self.security)?;
+        client
+            .set("acks", "all")
+            .set("enable.idempotence", "true")
+            .set("linger.ms", "0")
+            .set("message.timeout.ms", self.deliver_timeout.as_millis().max(1).to_string())
+            .set("message.max.bytes", self.message_bytes_max.to_string());
+        checked(client)
+    }
+}
+
+/// What every client is told.
+fn base(brokers: &[String], security: &Security) -> Result<ClientConfig, String> {
+    security.check()?;
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", brokers.join(",")).set("client.id", "fourfold").set("reconnect.backoff.max.ms", "1000");
+    security.put(&mut client);
+    Ok(client)
+}
+
+fn checked(client: ClientConfig) -> Result<ClientConfig, String> {
+    client.create_native_config().map_err(|error| format!("Kafka's settings: {error}"))?;
+    Ok(client)
 }
 
 /// How brokers are spoken to.
@@ -70,12 +150,9 @@ impl KafkaSettings {
     /// # Errors
     /// What this build cannot do, and what librdkafka refuses.
     pub(crate) fn client(&self) -> Result<ClientConfig, String> {
-        self.security.check()?;
-        let mut client = ClientConfig::new();
+        let mut client = base(&self.brokers, &self.security)?;
         let millis = |duration: Duration| duration.as_millis().to_string();
         client
-            .set("bootstrap.servers", self.brokers.join(","))
-            .set("client.id", "fourfold")
             // Confirmed is what all replicas in sync have.
             .set("acks", "all")
             .set("enable.idempotence", "true")
@@ -84,15 +161,12 @@ impl KafkaSettings {
             .set("enable.gapless.guarantee", "true")
             // No message times out by itself, for the same reason: `deliver_timeout` ends them all together.
             .set("message.timeout.ms", "0")
-            .set("reconnect.backoff.max.ms", "1000")
             .set("linger.ms", millis(self.linger))
             .set("compression.type", &self.compression)
             .set("message.max.bytes", self.message_bytes_max.to_string())
             // As the Java clients do, so that their streams find the same key in the same partition.
             .set("partitioner", "murmur2_random");
-        self.security.put(&mut client);
-        client.create_native_config().map_err(|error| format!("Kafka's settings: {error}"))?;
-        Ok(client)
+        checked(client)
     }
 }
 

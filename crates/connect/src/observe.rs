@@ -1,4 +1,4 @@
-//! What happens to sinks, as one closed list; it is written to the log here and nowhere else. Never a key or a value of a row.
+//! What happens to sinks and sources, as one closed list; it is written to the log here and nowhere else. Never a key or a value of a row.
 
 /// Something that happened.
 pub(crate) enum Happened<'a> {
@@ -16,6 +16,20 @@ pub(crate) enum Happened<'a> {
     Lost { sink: &'a str, watermark: u64 },
     /// It ended; how far it came is saved, or why not.
     Ended { sink: &'a str, watermark: u64, unsaved: Option<&'a str> },
+    /// A source begins.
+    SourceBegan { source: &'a str },
+    /// It goes on after failures.
+    SourceRecovered { source: &'a str },
+    /// It failed, and tries again.
+    SourceFailed { source: &'a str, why: &'a str },
+    /// A message was refused for good and buried; why is in the letter, for it may quote the message.
+    SourceBuried { source: &'a str, partition: i32, offset: u64, code: &'a str },
+    /// A message was refused for good and cannot be buried.
+    SourceBlocked { source: &'a str, partition: i32, offset: u64, code: &'a str },
+    /// What it was to read next is gone.
+    SourceLost { source: &'a str, why: &'a str },
+    /// It ended.
+    SourceEnded { source: &'a str },
 }
 
 /// Writes it to the log.
@@ -29,5 +43,16 @@ pub(crate) fn note(happened: &Happened<'_>) {
         Happened::Lost { sink, watermark } => tracing::error!(event = "sink_lost", sink, watermark),
         Happened::Ended { sink, watermark, unsaved: None } => tracing::info!(event = "sink_ended", sink, watermark),
         Happened::Ended { sink, watermark, unsaved: Some(why) } => tracing::warn!(event = "sink_unsaved", sink, watermark, why),
+        Happened::SourceBegan { source } => tracing::info!(event = "source_began", source),
+        Happened::SourceRecovered { source } => tracing::warn!(event = "source_recovered", source),
+        Happened::SourceFailed { source, why } => tracing::warn!(event = "source_failed", source, why),
+        Happened::SourceBuried { source, partition, offset, code } => {
+            tracing::warn!(event = "dead_message", source, partition, offset, code);
+        }
+        Happened::SourceBlocked { source, partition, offset, code } => {
+            tracing::error!(event = "source_blocked", source, partition, offset, code);
+        }
+        Happened::SourceLost { source, why } => tracing::error!(event = "source_lost", source, why),
+        Happened::SourceEnded { source } => tracing::info!(event = "source_ended", source),
     }
 }

@@ -46,6 +46,15 @@ enum Pause {
     Failed(String),
 }
 
+/// The end was asked for, and waited for as long as that may take.
+pub(crate) struct Stopped;
+
+impl From<Stopped> for Pause {
+    fn from(_: Stopped) -> Pause {
+        Pause::Stopped
+    }
+}
+
 impl From<Error> for Pause {
     fn from(error: Error) -> Pause {
         match error.code {
@@ -183,7 +192,7 @@ impl Task {
     }
 
     async fn bounded_deliver(&mut self, batch: &[Delivery]) -> Result<Result<Position, SinkError>, Pause> {
-        bounded(self.stop.clone(), self.settings.pace.stop_timeout, self.sink.deliver(batch)).await
+        Ok(bounded(self.stop.clone(), self.settings.pace.stop_timeout, self.sink.deliver(batch)).await?)
     }
 
     /// Moves the watermark to what was confirmed; what is left of the batch.
@@ -284,9 +293,9 @@ impl Task {
 }
 
 /// What is under way, but no longer than so long after the end was asked for.
-async fn bounded<T>(mut stop: watch::Receiver<bool>, timeout: Duration, work: impl Future<Output = T>) -> Result<T, Pause> {
+pub(crate) async fn bounded<T>(mut stop: watch::Receiver<bool>, timeout: Duration, work: impl Future<Output = T>) -> Result<T, Stopped> {
     if *stop.borrow() {
-        return Err(Pause::Stopped);
+        return Err(Stopped);
     }
     let late = async {
         stopped(&mut stop).await;
@@ -295,11 +304,11 @@ async fn bounded<T>(mut stop: watch::Receiver<bool>, timeout: Duration, work: im
     tokio::select! {
         biased;
         done = work => Ok(done),
-        () = late => Err(Pause::Stopped),
+        () = late => Err(Stopped),
     }
 }
 
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     // Whoever could have stopped it is gone: so it is.
     let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fourfold_model::SharedModel;
 use fourfold_op::{Error, Limits, Operation};
 use fourfold_plan::PreparedWatch;
-use fourfold_store::Store;
+use fourfold_store::{Bus, Store};
 use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
@@ -19,6 +19,8 @@ use crate::prepared::Prepared;
 const PREPARED_MAX: usize = 4_096;
 /// Prepared watches, and the reads of their first rows, kept at once, in entries of each.
 const WATCHES_PREPARED_MAX: usize = 1_024;
+/// Prepared writes of sources kept at once, in entries.
+const INTAKES_PREPARED_MAX: usize = 256;
 
 type Kept<K, V> = Cache<K, Arc<V>, UnitWeighter, foldhash::fast::RandomState>;
 
@@ -35,13 +37,23 @@ pub struct Engine {
     pub(crate) watches: Kept<WatchKey, PreparedWatch>,
     /// The reads of the rows with which watches begin: they have limits of their own.
     pub(crate) initials: Kept<Arc<Operation>, Prepared>,
+    /// The writes of sources: they may set more than those of clients.
+    intakes: Kept<Arc<Operation>, Prepared>,
 }
 
 impl Engine {
     /// An engine for a model (of this generation, counted by the store's migrations) over a store that is migrated to it.
+    ///
+    /// Where the store has a bus to other processes, it is to be made within a runtime.
     pub fn new(store: Arc<dyn Store>, model: SharedModel, generation: u32, limits: Limits) -> Arc<Engine> {
+        let bus = store.bus();
+        Engine::with_bus(store, model, generation, limits, bus)
+    }
+
+    /// The same, with another bus than the store's: engines on one bus are one in what channels say beside the log.
+    pub fn with_bus(store: Arc<dyn Store>, model: SharedModel, generation: u32, limits: Limits, bus: Option<Arc<dyn Bus>>) -> Arc<Engine> {
         let feed = Feed::new(store.clone(), model.clone(), generation, limits.clone());
-        let channels = Channels::new(&model, &limits);
+        let channels = Channels::new(&model, &limits, bus);
         Arc::new(Engine {
             store,
             model,
@@ -53,6 +65,7 @@ impl Engine {
             prepared: kept(PREPARED_MAX),
             watches: kept(WATCHES_PREPARED_MAX),
             initials: kept(WATCHES_PREPARED_MAX),
+            intakes: kept(INTAKES_PREPARED_MAX),
         })
     }
 
@@ -83,6 +96,19 @@ impl Engine {
         let prepared = Arc::new(Prepared::new(&self.model, self.generation, operation.clone(), &self.limits)?);
         self.prepared.insert(operation, prepared.clone());
         observe::note(&Happened::Prepared { cached: self.prepared.len() });
+        Ok(prepared)
+    }
+}
+
+impl Engine {
+    /// The same for a source, which may set what clients only read.
+    pub(crate) fn prepare_for_source(&self, operation: &Operation) -> Result<Arc<Prepared>, Error> {
+        if let Some(prepared) = self.intakes.get(operation) {
+            return Ok(prepared);
+        }
+        let operation = Arc::new(operation.clone());
+        let prepared = Arc::new(Prepared::for_source(&self.model, self.generation, operation.clone(), &self.limits)?);
+        self.intakes.insert(operation, prepared.clone());
         Ok(prepared)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It knows no protocol and no concrete store. Every request takes the same way: an operation is prepared (or found prepared),
 //! bound to its caller and values, read or committed, and comes back as an [`Outcome`](fourfold_op::Outcome). Read [`execute`]
-//! first, then [`idempotent`](mod@idempotent) and [`ingest`](mod@ingest). Who watches is told of commits by the [`feed`], who
+//! first, then [`idempotent`](mod@idempotent) and [`ingest`](mod@ingest); the rows of sources come by `intake`. Who watches is told of commits by the [`feed`], who
 //! subscribes to a channel that the model declares by [`channel`].
 //!
 //! Actions are later work: `action/` will stand beside these files.
@@ -14,6 +14,7 @@ pub mod execute;
 pub mod feed;
 pub mod idempotent;
 pub mod ingest;
+mod intake;
 pub mod observe;
 mod prepared;
 mod refusal;
@@ -26,5 +27,6 @@ pub use feed::{
     Closing, Delivery, EncodingKey, End, FeedFigures, Initial, Interest, LogEnd, LogEnds, LogReader, LogTold, Rights, Stretch, Subscription,
 };
 pub use ingest::IngestRow;
+pub use intake::{IntakeError, IntakeRow, Move, Place};
 pub use prepared::Prepared;
 pub use timing::{Executed, Timing};

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use fourfold_model::{Expr, ExprKind, SharedModel, Value};
 use fourfold_op::{Answer, Context, Error, Limits, List, Nested, Operand, Operation, Select, SelectKind, Write};
-use fourfold_plan::{Plan, ReadPlan};
+use fourfold_plan::{Plan, ReadPlan, Writer};
 
 /// A prepared operation, for [`Engine::execute_prepared`](crate::Engine::execute_prepared). It holds no caller and no value.
 #[derive(Debug)]
@@ -39,6 +39,12 @@ impl Prepared {
             }
         }
         Ok(prepared)
+    }
+
+    /// Of a source: its writes answer with their keys alone.
+    pub(crate) fn for_source(model: &SharedModel, generation: u32, operation: Arc<Operation>, limits: &Limits) -> Result<Prepared, Error> {
+        let plan = fourfold_plan::prepare_for(model, generation, &operation, limits, Writer::Source)?;
+        Ok(Prepared { operation, plan, answers: Vec::new() })
     }
 
     /// The operation's writes; none for a read.

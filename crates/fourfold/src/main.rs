@@ -6,11 +6,11 @@
 mod say;
 
 mod command;
+mod connectors;
 mod failure;
 mod import;
 mod load;
 mod settings;
-mod sinks;
 
 use std::process::ExitCode;
 

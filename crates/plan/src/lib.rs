@@ -21,7 +21,7 @@ pub mod write;
 pub use admit::{Admission, Admitted};
 pub use eval::{Scan, Truth, eval};
 pub use node::{Level, Node, Set};
-pub use prepare::{Plan, Prepared, prepare};
+pub use prepare::{Plan, Prepared, Writer, prepare, prepare_for};
 pub use read::{Child, Fetch, FetchKind, GroupFetch, Link, OrderKey, PageFetch, ReadPlan, ReadShape};
 pub use watch::{Hidden, Images, Place, PreparedWatch, Verdict, WatchPlan, watch};
 pub use write::{Before, Moment, Probe, Reference, Settled, Settling, StepHead, WritePlan};

@@ -33,16 +33,39 @@ pub enum Plan {
     Write(WritePlan),
 }
 
+/// Who asks for a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// A caller of one of the APIs.
+    Client,
+    /// A source of the settings.
+    Source,
+}
+
 /// Prepares an operation for a model of a generation.
 ///
 /// # Errors
 /// `invalid_argument` for what the model does not allow to be asked or set, `limit_exceeded`.
 pub fn prepare(model: &SharedModel, generation: u32, operation: &Operation, limits: &Limits) -> Result<Prepared, Error> {
+    prepare_for(model, generation, operation, limits, Writer::Client)
+}
+
+/// Prepares an operation for whoever asks for it: a source may also write what clients only read (`@readonly`, `@@readonly`).
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_for(
+    model: &SharedModel,
+    generation: u32,
+    operation: &Operation,
+    limits: &Limits,
+    writer: Writer,
+) -> Result<Prepared, Error> {
     let body = match operation {
         Operation::Read(selects) => {
             Body::Read(selects.iter().map(|select| select::prepare(model, select, limits)).collect::<Result<_, _>>()?)
         }
-        Operation::Write(writes) => Body::Write(shape::prepare_all(model, writes, limits)?),
+        Operation::Write(writes) => Body::Write(shape::prepare_all(model, writes, limits, writer)?),
     };
     Ok(Prepared { model: model.clone(), generation, body })
 }

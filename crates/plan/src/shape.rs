@@ -9,6 +9,7 @@ use fourfold_op::{Answer, Error, ErrorCode, FieldError, Limits, Write, WriteKind
 
 use crate::compile::{Binds, Compiler, Frame, Kind, Rights, Source};
 use crate::node::{Level, Node};
+use crate::prepare::Writer;
 
 /// The row after the write.
 pub(crate) const NEW: Level = 0;
@@ -100,14 +101,19 @@ pub(crate) struct OwnedWrite {
 }
 
 /// Prepares the writes of one operation.
-pub(crate) fn prepare_all(model: &SharedModel, writes: &[Write], limits: &Limits) -> Result<Vec<Arc<PreparedWrite>>, Error> {
+pub(crate) fn prepare_all(
+    model: &SharedModel,
+    writes: &[Write],
+    limits: &Limits,
+    writer: Writer,
+) -> Result<Vec<Arc<PreparedWrite>>, Error> {
     if writes.len() > limits.commit_events_max {
         return Err(Error::limit("commit_events_max", limits.commit_events_max, "operations"));
     }
     let mut known: HashMap<EntityId, Arc<EntityWrite>> = HashMap::new();
     let mut prepared = Vec::with_capacity(writes.len());
     for (index, write) in writes.iter().enumerate() {
-        check(model, write).map_err(|error| if writes.len() > 1 { error.at_operation(index) } else { error })?;
+        check(model, write, writer).map_err(|error| if writes.len() > 1 { error.at_operation(index) } else { error })?;
         let rules = match known.get(&write.entity) {
             Some(rules) => rules.clone(),
             None => {
@@ -122,15 +128,15 @@ pub(crate) fn prepare_all(model: &SharedModel, writes: &[Write], limits: &Limits
 }
 
 /// What can be refused without a row: fields that no client writes.
-fn check(model: &Model, write: &Write) -> Result<(), Error> {
+fn check(model: &Model, write: &Write, writer: Writer) -> Result<(), Error> {
     let entity = model.entity(write.entity);
-    if entity.readonly {
+    if entity.readonly && writer == Writer::Client {
         return Err(Error::new(ErrorCode::PermissionDenied, format!("`{}` is read-only", entity.name)));
     }
     let mut errors = Vec::new();
     for (field, _) in &write.set {
         let definition = entity.field(*field);
-        if let Some(detail) = not_writable(definition, *field, write.kind) {
+        if let Some(detail) = not_writable(definition, *field, write.kind, writer) {
             errors.push(FieldError { pointer: format!("/{}", definition.name), detail });
         }
     }
@@ -144,7 +150,7 @@ fn check(model: &Model, write: &Write) -> Result<(), Error> {
     }
 }
 
-fn not_writable(field: &Field, id: FieldId, kind: WriteKind) -> Option<String> {
+fn not_writable(field: &Field, id: FieldId, kind: WriteKind, writer: Writer) -> Option<String> {
     let name = &field.name;
     if id == KEY {
         return Some("the key stands apart and never changes".to_owned());
@@ -155,7 +161,7 @@ fn not_writable(field: &Field, id: FieldId, kind: WriteKind) -> Option<String> {
     if field.set.is_some() {
         return Some(format!("`{name}` is set by the server"));
     }
-    if field.readonly || name == "revision" {
+    if (field.readonly && writer == Writer::Client) || name == "revision" {
         return Some(format!("`{name}` is read-only"));
     }
     (field.once && kind == WriteKind::Update).then(|| format!("`{name}` can be set only when the row is created"))

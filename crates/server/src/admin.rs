@@ -1,11 +1,13 @@
-//! What an operator sees: `/metrics`, `/admin/log`, `/admin/feed` and `/admin/sinks`, on a listener of their own.
+//! What an operator sees: `/metrics`, `/admin/log`, `/admin/feed`, `/admin/sinks` and `/admin/sources`, on a listener of their own.
+
+mod connectors;
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fourfold_connect::{SinkFigures, SinkState};
+use fourfold_connect::{SinkFigures, SourceFigures};
 use fourfold_engine::FeedFigures;
 use fourfold_store::Head;
 use http::header::{ALLOW, CONTENT_TYPE};
@@ -24,6 +26,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::body::{Body, empty, full};
+use connectors::{SinkMetrics, SourceMetrics};
 
 /// What is counted of each request. An entity may be a label, a key or a principal never.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -43,55 +46,6 @@ struct ApiLabels {
     operation: &'static str,
 }
 
-/// Which sink.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SinkLabels {
-    sink: String,
-}
-
-/// The metrics of sinks: set, from what each tells of itself.
-#[derive(Default)]
-struct SinkMetrics {
-    lag: Family<SinkLabels, Gauge<u64, AtomicU64>>,
-    running: Family<SinkLabels, Gauge<u64, AtomicU64>>,
-    delivered: Family<SinkLabels, Counter>,
-    dead_letters: Family<SinkLabels, Counter>,
-    failures: Family<SinkLabels, Counter>,
-}
-
-impl SinkMetrics {
-    fn register(&self, registry: &mut Registry) {
-        registry.register("sink_lag_positions", "Events committed and not yet delivered by a sink", self.lag.clone());
-        registry.register(
-            "sink_running",
-            "Whether a sink delivers: 0 while it waits after a failure, is blocked, or is lost",
-            self.running.clone(),
-        );
-        registry.register("sink_delivered", "Events that a sink's target confirmed", self.delivered.clone());
-        registry.register("sink_dead_letters", "Events that a sink's target refused for good", self.dead_letters.clone());
-        registry.register("sink_failures", "Times that a sink waited to try again", self.failures.clone());
-    }
-
-    fn note(&self, head: u64, sinks: &[SinkFigures]) {
-        // A reload may have taken one away.
-        self.lag.clear();
-        self.running.clear();
-        for sink in sinks {
-            let labels = SinkLabels { sink: sink.name.to_string() };
-            let put = |gauge: &Gauge<u64, AtomicU64>, value| gauge.inner().store(value, Ordering::Relaxed);
-            put(&self.lag.get_or_create_owned(&labels), head.saturating_sub(sink.watermark));
-            put(&self.running.get_or_create_owned(&labels), u64::from(sink.state == SinkState::Running));
-            for (counter, total) in [
-                (&self.delivered, sink.delivered_total),
-                (&self.dead_letters, sink.dead_letters_total),
-                (&self.failures, sink.failures_total),
-            ] {
-                counter.get_or_create_owned(&labels).inner().store(total, Ordering::Relaxed);
-            }
-        }
-    }
-}
-
 /// The server's metrics.
 pub struct Metrics {
     registry: Registry,
@@ -104,6 +58,7 @@ pub struct Metrics {
     watches: Gauge<u64, AtomicU64>,
     feed_lag: Gauge<u64, AtomicU64>,
     sinks: SinkMetrics,
+    sources: SourceMetrics,
 }
 
 impl Metrics {
@@ -123,6 +78,8 @@ impl Metrics {
         registry.register("feed_lag_positions", "Events committed and not yet handed on to watches", feed_lag.clone());
         let sinks = SinkMetrics::default();
         sinks.register(&mut registry);
+        let sources = SourceMetrics::default();
+        sources.register(&mut registry);
         Arc::new(Metrics {
             known: RwLock::default(),
             registry,
@@ -134,6 +91,7 @@ impl Metrics {
             watches,
             feed_lag,
             sinks,
+            sources,
         })
     }
 
@@ -159,7 +117,7 @@ impl Metrics {
     }
 
     /// Notes the state of the server, before it is shown.
-    pub fn note(&self, Seen { connections, log, feed, sinks }: &Seen) {
+    pub fn note(&self, Seen { connections, log, feed, sinks, sources }: &Seen) {
         let put = |gauge: &Gauge<u64, AtomicU64>, value| gauge.inner().store(value, Ordering::Relaxed);
         put(&self.connections, *connections as u64);
         put(&self.log_head, log.position);
@@ -167,6 +125,7 @@ impl Metrics {
         put(&self.watches, feed.watch_count as u64);
         put(&self.feed_lag, feed.feed_lag_positions);
         self.sinks.note(log.position, sinks);
+        self.sources.note(sources);
     }
 
     /// All of them, in the text form of OpenMetrics.
@@ -194,6 +153,8 @@ pub struct Seen {
     pub feed: FeedFigures,
     /// The sinks.
     pub sinks: Vec<SinkFigures>,
+    /// The sources.
+    pub sources: Vec<SourceFigures>,
 }
 
 impl Seen {
@@ -210,17 +171,6 @@ impl Seen {
             "ring_bytes": feed_ring_bytes, "judged_total": judged_total, "tailers_total": tailers_total,
         })
         .to_string()
-    }
-
-    fn sinks_json(&self) -> String {
-        let one = |sink: &SinkFigures| {
-            json!({
-                "name": *sink.name, "kind": *sink.kind, "state": sink.state.name(), "watermark": sink.watermark,
-                "lag_positions": self.log.position.saturating_sub(sink.watermark), "delivered_total": sink.delivered_total,
-                "dead_letters_total": sink.dead_letters_total, "failures_total": sink.failures_total, "last_error": sink.last_error,
-            })
-        };
-        json!(self.sinks.iter().map(one).collect::<Vec<_>>()).to_string()
     }
 }
 
@@ -259,7 +209,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 async fn answer<R: Future<Output = Seen>>(request: &Request<Incoming>, metrics: &Metrics, look: impl Fn() -> R) -> Response<Body> {
     let mut answer = Response::new(empty());
     let path = request.uri().path();
-    if !matches!(path, "/metrics" | "/admin/log" | "/admin/feed" | "/admin/sinks") {
+    if !matches!(path, "/metrics" | "/admin/log" | "/admin/feed" | "/admin/sinks" | "/admin/sources") {
         *answer.status_mut() = StatusCode::NOT_FOUND;
         return answer;
     }
@@ -272,7 +222,8 @@ async fn answer<R: Future<Output = Seen>>(request: &Request<Incoming>, metrics: 
     let (kind, text) = match path {
         "/admin/log" => ("application/json", seen.log_json()),
         "/admin/feed" => ("application/json", seen.feed_json()),
-        "/admin/sinks" => ("application/json", seen.sinks_json()),
+        "/admin/sinks" => ("application/json", connectors::sinks_json(seen.log.position, &seen.sinks)),
+        "/admin/sources" => ("application/json", connectors::sources_json(&seen.sources)),
         _ => {
             metrics.note(&seen);
             (OPEN_METRICS, metrics.text())
@@ -288,6 +239,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
     use super::*;
+    use fourfold_connect::{SinkState, SourceState};
 
     fn sink() -> SinkFigures {
         SinkFigures {
@@ -302,13 +254,26 @@ mod tests {
         }
     }
 
+    fn source() -> SourceFigures {
+        SourceFigures {
+            name: "in".into(),
+            kind: "kafka".into(),
+            state: SourceState::Running,
+            lag_messages: 6,
+            taken_total: 8,
+            dead_letters_total: 2,
+            failures_total: 4,
+            last_error: None,
+        }
+    }
+
     #[test]
     fn metrics_have_the_names_of_the_documentation() {
         let metrics = Metrics::new();
         metrics.request(RequestLabels { api: "rest", operation: "get", code: "ok" }, 0.000_2);
         let log = Head { epoch: fourfold_op::Epoch("e".into()), position: 9, floor: 1 };
         let feed = FeedFigures { watch_count: 4, feed_lag_positions: 5, ..FeedFigures::default() };
-        let seen = Seen { connections: 3, log, feed, sinks: vec![sink()] };
+        let seen = Seen { connections: 3, log, feed, sinks: vec![sink()], sources: vec![source()] };
         metrics.note(&seen);
         assert_eq!(seen.log_json(), r#"{"epoch":"e","floor":1,"position":9}"#);
         let text = metrics.text();
@@ -325,6 +290,11 @@ mod tests {
             "fourfold_sink_delivered_total{sink=\"orders\"} 5",
             "fourfold_sink_dead_letters_total{sink=\"orders\"} 1",
             "fourfold_sink_failures_total{sink=\"orders\"} 3",
+            "fourfold_source_lag_messages{source=\"in\"} 6",
+            "fourfold_source_running{source=\"in\"} 1",
+            "fourfold_source_taken_total{source=\"in\"} 8",
+            "fourfold_source_dead_letters_total{source=\"in\"} 2",
+            "fourfold_source_failures_total{source=\"in\"} 4",
         ] {
             assert!(text.contains(line), "{line} is not in {text}");
         }
@@ -337,7 +307,7 @@ mod tests {
         let look = || async {
             let log = Head { epoch: fourfold_op::Epoch("k3f9".into()), position: 9, floor: 1 };
             let feed = FeedFigures { watch_count: 2, feed_lag_positions: 4, feed_ring_bytes: 70, judged_total: 8, tailers_total: 1 };
-            Seen { connections: 3, log, feed, sinks: vec![sink()] }
+            Seen { connections: 3, log, feed, sinks: vec![sink()], sources: vec![source()] }
         };
         tokio::spawn(serve(listener, Metrics::new(), look, std::future::pending()));
         let ask = async |line: &str| {
@@ -359,6 +329,11 @@ mod tests {
                 "GET /admin/sinks",
                 "200",
                 r#"[{"dead_letters_total":1,"delivered_total":5,"failures_total":3,"kind":"kafka","lag_positions":2,"last_error":"away","name":"orders","state":"backing_off","watermark":7}]"#,
+            ),
+            (
+                "GET /admin/sources",
+                "200",
+                r#"[{"dead_letters_total":2,"failures_total":4,"kind":"kafka","lag_messages":6,"last_error":null,"name":"in","state":"running","taken_total":8}]"#,
             ),
             ("GET /metrics", "200", "# EOF\n"),
             ("POST /admin/log", "405", ""),

@@ -6,17 +6,23 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+mod kafka;
 mod markdown;
 mod read;
+mod section;
 mod setting;
 mod sink;
+mod source;
 mod table;
 mod values;
 
+pub use kafka::Cluster;
 pub use markdown::markdown;
 pub use read::{Flags, Read, read};
+pub use section::SectionTexts;
 pub use setting::{Kind, Setting};
-pub use sink::{KafkaConfig, SINK_SETTINGS, SinkConfig, SinkTarget, SinkTexts};
+pub use sink::{KafkaConfig, SINK_SETTINGS, SinkConfig, SinkTarget};
+pub use source::{KafkaSourceConfig, SOURCE_SETTINGS, SourceConfig, SourceOrigin};
 pub use table::SETTINGS;
 pub use values::{Config, DatabaseUrl, LogFormat, StoreUrl, Visibility};
 
@@ -62,7 +68,9 @@ pub struct Texts {
     /// By `section.key`; what is absent has its default.
     pub given: BTreeMap<&'static str, (String, Source)>,
     /// Those of each `[[sink]]`, in the order of the file.
-    pub sinks: Vec<SinkTexts>,
+    pub sinks: Vec<SectionTexts>,
+    /// Those of each `[[source]]`, likewise.
+    pub sources: Vec<SectionTexts>,
     /// Sections that this version does not serve yet, by name.
     pub unserved: Vec<String>,
     /// The folder that relative paths of the file start from.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use fourfold_connect::Sinks;
+use fourfold_connect::{Sinks, Sources};
 use fourfold_engine::Closing;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -19,6 +19,23 @@ use crate::log::Log;
 use crate::stack::{Faces, Origins, Stack, StackSettings};
 use crate::tls;
 
+/// What carries events out and brings rows in, while it runs.
+#[derive(Default)]
+pub struct Connectors {
+    /// Those that carry events out.
+    pub sinks: Sinks,
+    /// Those that bring rows in.
+    pub sources: Sources,
+}
+
+impl Connectors {
+    /// Ends them all: those that write first, so that those that read come as far as they can.
+    async fn stop(&self) {
+        self.sources.stop().await;
+        self.sinks.stop().await;
+    }
+}
+
 /// A server that accepts.
 pub struct Running {
     address: SocketAddr,
@@ -27,7 +44,7 @@ pub struct Running {
     edge: Arc<Edge<Stack>>,
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
-    sinks: Arc<ArcSwap<Sinks>>,
+    connectors: Arc<ArcSwap<Connectors>>,
     log: Log,
     drain_timeout: Duration,
 }
@@ -46,13 +63,13 @@ impl Running {
         let stack = Stack::new(settings(config, dev), faces, log.clone(), Arc::clone(&metrics));
         let edge = Edge::new(Arc::clone(&stack), config.edge, tls);
         let (stop, stopped) = watch::channel(false);
-        let sinks = Arc::new(ArcSwap::from_pointee(Sinks::default()));
+        let connectors = Arc::new(ArcSwap::from_pointee(Connectors::default()));
         let admin_address = match &config.admin_listen {
-            Some(wanted) => Some(start_admin(wanted, metrics, (&stack, &edge, &sinks), stopped.clone()).await?),
+            Some(wanted) => Some(start_admin(wanted, metrics, (&stack, &edge, &connectors), stopped.clone()).await?),
             None => None,
         };
         let accepting = tokio::spawn(Arc::clone(&edge).accept(listener, until(stopped)));
-        Ok(Running { address, admin_address, stack, edge, stop, accepting, sinks, log, drain_timeout: config.drain_timeout })
+        Ok(Running { address, admin_address, stack, edge, stop, accepting, connectors, log, drain_timeout: config.drain_timeout })
     }
 
     /// Where the four APIs are served.
@@ -70,17 +87,17 @@ impl Running {
         &self.stack
     }
 
-    /// Lets these sinks run, and ends those that ran before.
-    pub async fn replace_sinks(&self, sinks: impl FnOnce() -> Sinks) {
+    /// Lets these connectors run, and ends those that ran before.
+    pub async fn replace_connectors(&self, connectors: impl FnOnce() -> Connectors) {
         // In this order: two of one name would get into each other's way.
-        self.sinks.load_full().stop().await;
-        self.sinks.store(Arc::new(sinks()));
+        self.connectors.load_full().stop().await;
+        self.connectors.store(Arc::new(connectors()));
     }
 
     /// Tells the position beyond which a sink has yet to read the log.
     pub fn hold(&self) -> impl Fn() -> Option<u64> + use<> {
-        let sinks = Arc::clone(&self.sinks);
-        move || sinks.load().hold()
+        let connectors = Arc::clone(&self.connectors);
+        move || connectors.load().sinks.hold()
     }
 
     /// Ends it in order; streams that never end are cut at the drain timeout. Sinks save how far they came.
@@ -97,7 +114,7 @@ impl Running {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         seats.expel();
-        self.sinks.load_full().stop().await;
+        self.connectors.load_full().stop().await;
         self.stack.faces().engine().store().close().await;
         self.log.close();
     }
@@ -121,19 +138,20 @@ async fn bind(address: &str) -> io::Result<TcpListener> {
 async fn start_admin(
     wanted: &str,
     metrics: Arc<Metrics>,
-    (stack, edge, sinks): (&Arc<Stack>, &Arc<Edge<Stack>>, &Arc<ArcSwap<Sinks>>),
+    (stack, edge, connectors): (&Arc<Stack>, &Arc<Edge<Stack>>, &Arc<ArcSwap<Connectors>>),
     stopped: watch::Receiver<bool>,
 ) -> io::Result<SocketAddr> {
     let listener = bind(wanted).await?;
     let address = listener.local_addr()?;
     let look = {
-        let (stack, edge, sinks) = (Arc::clone(stack), Arc::clone(edge), Arc::clone(sinks));
+        let (stack, edge, connectors) = (Arc::clone(stack), Arc::clone(edge), Arc::clone(connectors));
         move || {
-            let (stack, connections, sinks) = (Arc::clone(&stack), edge.seats().count(), sinks.load().figures());
+            let (stack, connections, connectors) = (Arc::clone(&stack), edge.seats().count(), connectors.load_full());
             async move {
                 let faces = stack.faces();
                 let log = faces.engine().store().head(None).await;
-                Seen { connections, log, feed: faces.engine().feed_figures(), sinks }
+                let (sinks, sources) = (connectors.sinks.figures(), connectors.sources.figures());
+                Seen { connections, log, feed: faces.engine().feed_figures(), sinks, sources }
             }
         }
     };

@@ -19,6 +19,7 @@ pub mod retain;
 mod rewind;
 pub mod seats;
 pub mod sinks;
+pub mod sources;
 pub mod stack;
 pub mod tls;
 pub mod wire;

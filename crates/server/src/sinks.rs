@@ -6,10 +6,9 @@ use fourfold_connect::SinkSettings;
 use fourfold_engine::Interest;
 use fourfold_model::{EntityId, Model, SharedModel, filter};
 use fourfold_op::json::did_you_mean;
-use fourfold_op::{Claims, Principal};
 
-use crate::auth;
 use crate::config::SinkConfig;
+use crate::sources::principal;
 
 /// The issuer of a sink's principal.
 pub const SINK_ISSUER: &str = "sink";
@@ -26,7 +25,7 @@ pub fn settings(model: &SharedModel, config: &SinkConfig) -> Result<SinkSettings
         name: config.name.as_str().into(),
         kind: config.target.kind().into(),
         interests: interests.collect::<Result<_, _>>().map_err(wrong)?,
-        principal: Arc::new(principal(model, config).map_err(wrong)?),
+        principal: Arc::new(principal(model, SINK_ISSUER, &config.name, &config.claims).map_err(wrong)?),
         begin: config.begin,
         pace: config.pace,
     })
@@ -55,10 +54,4 @@ fn interest(model: &Model, entity: EntityId, text: Option<&str>) -> Result<Inter
     let filter = text.map(|text| filter(model, entity, text)).transpose();
     let filter = filter.map_err(|error| format!("its filter does not fit `{}`: {}", model.entity(entity).name, error.message))?;
     Ok(Interest { entity, filter, values: Vec::new() })
-}
-
-fn principal(model: &Model, config: &SinkConfig) -> Result<Principal, String> {
-    let subject = config.claims.get("sub").and_then(|subject| subject.as_str()).unwrap_or(&config.name);
-    let claims = auth::claims_of(model, &config.claims).map_err(|error| error.replace("the token", "its `claims`"))?;
-    Ok(Principal { issuer: SINK_ISSUER.into(), subject: subject.into(), claims: Claims(claims) })
 }

@@ -4,6 +4,7 @@
 //! positions; so a write's answer has none, and a list's cursor says which commits without a position it has shown. It knows plans and
 //! PostgreSQL, and no protocol. Statements come from `fourfold_store::sql`. Read [`PostgresStore`], then `commit`, `sequencer` and `log`.
 
+mod bus;
 mod commit;
 mod connect;
 mod error;
@@ -23,8 +24,8 @@ pub mod testing;
 mod value;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -78,6 +79,8 @@ pub(crate) struct Inner {
     closed: watch::Sender<bool>,
     commits: Arc<Semaphore>,
     holder: String,
+    /// Begun when it is first asked for.
+    bus: OnceLock<Arc<bus::PostgresBus>>,
 }
 
 impl PostgresStore {
@@ -115,6 +118,7 @@ impl PostgresStore {
             closed: watch::Sender::new(false),
             commits: Arc::new(Semaphore::new(COMMITS_MAX)),
             holder: uuid::Uuid::new_v4().simple().to_string(),
+            bus: OnceLock::new(),
         });
         tokio::spawn(sequencer::run(Arc::downgrade(&inner)));
         Ok(Arc::new(PostgresStore { inner }))
@@ -279,6 +283,9 @@ impl Inner {
     }
 
     async fn close(&self) {
+        if let Some(bus) = self.bus.get() {
+            bus.flush().await;
+        }
         self.closed.send_replace(true);
         // Each commit that runs holds one: when all are free, none runs.
         let all = u32::try_from(COMMITS_MAX).unwrap_or(u32::MAX);
@@ -362,6 +369,11 @@ impl Store for PostgresStore {
             self.inner.open().map_err(StoreError::Refused)?;
             self.inner.lease(name).await.map_err(refused)
         })
+    }
+
+    fn bus(&self) -> Option<Arc<dyn fourfold_store::Bus>> {
+        let bus = self.inner.bus.get_or_init(|| bus::PostgresBus::begin(&self.inner));
+        Some(bus.clone())
     }
 
     fn close(&self) -> Later<'_, ()> {

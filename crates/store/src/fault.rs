@@ -112,6 +112,10 @@ impl Store for FaultyStore {
         })
     }
 
+    fn bus(&self) -> Option<Arc<dyn crate::Bus>> {
+        self.inner.bus()
+    }
+
     fn side<'a>(&'a self, space: Space, key: &'a [u8]) -> Later<'a, Result<Option<SideRecord>, StoreError>> {
         self.inner.side(space, key)
     }

@@ -3,6 +3,7 @@
 //! [`Store`] is the seam that every store stands behind; [`memory`] is the reference, `conformance` the suite that all pass.
 //! A store takes plans, and only `plan` can make one. It knows no protocol.
 
+pub mod bus;
 mod bytes;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -15,5 +16,6 @@ pub mod size;
 pub mod sql;
 pub mod store;
 
+pub use bus::{Bus, MemoryBus};
 pub use outcome::{decode_outcome, encode_outcome};
 pub use store::*;

@@ -53,6 +53,11 @@ pub trait Store: Send + Sync {
     /// Takes or renews a lease; `None` when another holds it. An embedded store always gives it.
     fn lease<'a>(&'a self, name: &'a str) -> Later<'a, Result<Option<LeaseTerm>, StoreError>>;
 
+    /// What carries texts to the other processes over this store; `None` where there are none.
+    fn bus(&self) -> Option<std::sync::Arc<dyn crate::Bus>> {
+        None
+    }
+
     /// Finishes what was taken in, checkpoints and lets go of files. Later calls are `unavailable`.
     fn close(&self) -> Later<'_, ()>;
 }

@@ -85,6 +85,12 @@ impl History {
         self.used.elapsed() >= self.age_max
     }
 
+    /// Lets go of all that is kept.
+    pub fn clear(&mut self) {
+        self.kept.clear();
+        self.bytes = 0;
+    }
+
     /// Whether nothing is kept.
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()

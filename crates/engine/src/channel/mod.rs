@@ -7,20 +7,22 @@
 //! ```
 //!
 //! A stream is the log: what is published there is a row, under the rules of its entity, and each change of a row is told. All else is in memory:
-//! it goes over the [`Bus`], is kept by the hall and never touches the log. Read `said.rs`, `subscription.rs`, `hall.rs`, then `join.rs`.
+//! it goes over the bus, is kept by the hall and never touches the log. Read `said.rs`, `subscription.rs`, `hall.rs`, then `join.rs`; of other
+//! processes over the same store `nodes.rs`.
 
 mod bus;
 mod hall;
 mod history;
 mod join;
 mod mailbox;
+pub mod nodes;
 mod presence;
 mod publish;
 mod said;
 mod stream;
 mod subscription;
+mod words;
 
-pub use bus::Bus;
 pub use presence::PresenceStats;
 pub use publish::{Published, Publishing};
 pub use said::{Client, Present, Publication, Said, Signal, Told};
@@ -77,18 +79,22 @@ pub struct Join {
 pub(crate) struct Channels {
     rules: AllRules,
     hall: Arc<Hall>,
-    bus: Arc<dyn Bus>,
+    bus: Arc<bus::Bus>,
 }
 
 impl Channels {
-    pub fn new(model: &SharedModel, limits: &Limits) -> Channels {
+    /// Those of an engine; with a bus its channels are also those of the others that are on it.
+    pub fn new(model: &SharedModel, limits: &Limits, bus: Option<Arc<dyn fourfold_store::Bus>>) -> Channels {
         let hall = Arc::new(Hall::new(model.clone(), limits.clone()));
-        Channels { rules: AllRules::new(model, limits), bus: Arc::new(bus::Memory(Arc::downgrade(&hall))), hall }
+        let bus = bus.filter(|_| !model.channels.is_empty());
+        let nodes = bus.map(|bus| nodes::Nodes::join(&hall, model, limits, bus));
+        Channels { rules: AllRules::new(model, limits), bus: Arc::new(bus::Bus::new(&hall, nodes)), hall }
     }
 
     /// Ends every subscription, and lets none begin any more.
     pub fn close(&self, closing: Closing) {
         self.hall.close(closing);
+        self.bus.close();
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Presence(HashMap<Arc<str>, Entry>);
 struct Entry {
     present: Arc<Present>,
     until: Instant,
+    /// Whose it is; `None`: ours.
+    node: Option<Arc<str>>,
 }
 
 /// How many are present.
@@ -36,18 +38,20 @@ pub struct PresenceStats {
 
 impl Presence {
     /// Puts an entry in, or keeps it longer; whether it says something new.
-    pub fn put(&mut self, present: &Arc<Present>, limits: &Limits) -> Result<bool, Error> {
+    /// `node` is whose it is; `None`: ours.
+    pub fn put(&mut self, present: &Arc<Present>, node: Option<&Arc<str>>, limits: &Limits) -> Result<bool, Error> {
         let until = Instant::now() + TTL;
         if let Some(entry) = self.0.get_mut(&present.client.id) {
             entry.until = until;
             let is_new = entry.present.info != present.info || entry.present.client != present.client;
             entry.present = present.clone();
+            entry.node = node.cloned();
             return Ok(is_new);
         }
         if self.0.len() >= limits.channel_presence_max {
             return Err(Error::limit("channel_presence_max", limits.channel_presence_max, "subscribers present"));
         }
-        self.0.insert(present.client.id.clone(), Entry { present: present.clone(), until });
+        self.0.insert(present.client.id.clone(), Entry { present: present.clone(), until, node: node.cloned() });
         Ok(true)
     }
 
@@ -64,6 +68,16 @@ impl Presence {
     pub fn take_ended(&mut self) -> Vec<Arc<Present>> {
         let now = Instant::now();
         self.0.extract_if(|_, entry| entry.until <= now).map(|(_, entry)| entry.present).collect()
+    }
+
+    /// Takes out those of a node.
+    pub fn take_of(&mut self, node: &str) -> Vec<Arc<Present>> {
+        self.0.extract_if(|_, entry| entry.node.as_deref() == Some(node)).map(|(_, entry)| entry.present).collect()
+    }
+
+    /// Our own.
+    pub fn own(&self) -> impl Iterator<Item = &Arc<Present>> {
+        self.0.values().filter(|entry| entry.node.is_none()).map(|entry| &entry.present)
     }
 
     /// Everyone, by connection.

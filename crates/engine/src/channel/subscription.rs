@@ -40,7 +40,7 @@ pub struct ChannelSubscription {
 /// A place in the hall: given back when it is dropped.
 pub(super) struct Seat {
     pub hall: Arc<Hall>,
-    pub bus: Arc<dyn Bus>,
+    pub bus: Arc<Bus>,
     pub topic: Topic,
     pub entered: Entered,
     /// What it tells of itself, and when it is to be told again.

@@ -5,6 +5,7 @@
 mod free;
 mod joining;
 mod limits;
+mod nodes;
 mod present;
 mod streams;
 mod world;

@@ -13,7 +13,7 @@ use fourfold_op::{
 };
 use fourfold_store::conformance::world::id;
 use fourfold_store::memory::MemoryStore;
-use fourfold_store::{Maintain, Store};
+use fourfold_store::{Bus, Maintain, Store};
 use fourfold_store_sqlite::{Files, SqliteStore};
 
 /// What nobody waits for longer than this has gone wrong.
@@ -86,6 +86,13 @@ impl World {
     pub fn restarted(self) -> World {
         let served: Arc<dyn Store> = self.store.clone();
         World { engine: Engine::new(served, self.model.clone(), 1, Limits::default()), ..self }
+    }
+
+    /// Another node over the same store, on a bus; it hears from now on.
+    pub fn node(&self, bus: Arc<dyn Bus>) -> World {
+        let served: Arc<dyn Store> = self.store.clone();
+        let engine = Engine::with_bus(served, self.model.clone(), 1, Limits::default(), Some(bus));
+        World { engine, model: self.model.clone(), store: self.store.clone(), _folder: None }
     }
 
     /// Rooms 1 and 2; users 1 to 3; 1 and 2 are members of room 1, 3 of room 2. Member 11 is user 1 in room 1.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use comfy_table::{ContentArrangement, Table, presets};
-use fourfold_server::config::{SETTINGS, SINK_SETTINGS, Source, markdown};
+use fourfold_server::config::{SETTINGS, SINK_SETTINGS, SOURCE_SETTINGS, Source, markdown};
 use fourfold_server::open::ModelFiles;
 
 use crate::failure::Failure;
@@ -25,12 +25,13 @@ pub fn run(path: &Path, as_markdown: bool, settings: &SettingFlags) -> Result<()
         let value = if value.is_empty() { "–".to_owned() } else { without_password(value) };
         table.add_row([setting.name, &value, &source.to_string(), setting.unit, setting.meaning]);
     }
-    for sink in &texts.sinks {
-        for setting in SINK_SETTINGS {
-            let (value, given) = sink.text(setting.name);
+    let sinks = texts.sinks.iter().map(|sink| ("sink", SINK_SETTINGS, sink));
+    for (section, settings, texts) in sinks.chain(texts.sources.iter().map(|source| ("source", SOURCE_SETTINGS, source))) {
+        for setting in settings {
+            let (value, given) = texts.text(setting.name);
             let value = if value.is_empty() { "–" } else { value };
             let source = if given { Source::File } else { Source::Default };
-            let name = format!("sink.{}.{}", sink.text("name").0, setting.name);
+            let name = format!("{section}.{}.{}", texts.text("name").0, setting.name);
             table.add_row([&name, value, &source.to_string(), setting.unit, setting.meaning]);
         }
     }

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fourfold_connect::{Opened as OpenedSink, Sinks};
 use fourfold_engine::Engine;
 use fourfold_model::{Model, names};
 use fourfold_server::auth::DevKey;
@@ -17,11 +16,11 @@ use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
 use super::serve::{addresses, auth, ended, runtime, unserved, url, watch_traces};
+use crate::connectors::{self, Opens};
 use crate::failure::Failure;
 use crate::import;
 use crate::load::{self, Loaded, Opened};
 use crate::settings::SettingFlags;
-use crate::sinks;
 
 pub fn run(path: &Path, settings: &SettingFlags) -> Result<(), Failure> {
     let loaded = load::load(path)?;
@@ -48,7 +47,7 @@ async fn dev(path: &Path, loaded: Loaded, config: &Config) -> Result<(), Failure
     // Before anything that takes long, so that no edit is missed.
     let (changed, mut changes) = mpsc::channel(1);
     let _watcher = watch(&loaded.files.model, changed)?;
-    let sinks = sinks::open(&loaded.model, config)?;
+    let connectors = connectors::open(&loaded.model, config)?;
     let opened = load::open_store(config).await?;
     let key = DevKey::open(&config.data).map_err(Failure::failed)?;
     let session = Session { path, config, opened, key };
@@ -60,7 +59,7 @@ async fn dev(path: &Path, loaded: Loaded, config: &Config) -> Result<(), Failure
     }
     let running = Running::start(config, session.faces(&loaded)?, true, session.key.bytes()).await.map_err(Failure::failed)?;
     session.greet(&loaded.model, &running);
-    session.start_sinks(&running, sinks).await;
+    session.start_connectors(&running, connectors).await;
     let ended = ended();
     let retaining = retain(Arc::clone(&session.opened.store), config.events, running.hold());
     let stack = Arc::clone(running.stack());
@@ -89,9 +88,9 @@ impl Session<'_> {
     /// Serves the model as it is now; while it has errors, the one before.
     async fn reload(&self, running: &Running) {
         match self.reloaded().await {
-            Ok((loaded, faces, sinks)) => {
+            Ok((loaded, faces, connectors)) => {
                 running.stack().replace(faces);
-                self.start_sinks(running, sinks).await;
+                self.start_connectors(running, connectors).await;
                 eprintln!("{}reloaded: {} entities", loaded.warnings, loaded.model.entities.len());
             }
             Err(failure) => eprintln!("{failure}\nstill serving the model as it was before"),
@@ -99,19 +98,19 @@ impl Session<'_> {
     }
 
     /// Over the model that is served now.
-    async fn start_sinks(&self, running: &Running, sinks: Vec<OpenedSink>) {
+    async fn start_connectors(&self, running: &Running, connectors: Opens) {
         let faces = running.stack().faces();
-        running.replace_sinks(|| Sinks::start(faces.engine(), sinks)).await;
+        running.replace_connectors(|| connectors.start(faces.engine())).await;
     }
 
-    async fn reloaded(&self) -> Result<(Loaded, Arc<Faces>, Vec<OpenedSink>), Failure> {
+    async fn reloaded(&self) -> Result<(Loaded, Arc<Faces>, Opens), Failure> {
         let loaded = load::load(self.path)?;
-        let sinks = sinks::open(&loaded.model, self.config)?;
+        let connectors = connectors::open(&loaded.model, self.config)?;
         load::migrate(&self.opened, &loaded.model, false).await?;
         // Not before: an edit that is refused must leave the numbers and columns of what it left out.
         loaded.write_lock()?;
         let faces = self.faces(&loaded)?;
-        Ok((loaded, faces, sinks))
+        Ok((loaded, faces, connectors))
     }
 
     fn greet(&self, model: &Model, running: &Running) {

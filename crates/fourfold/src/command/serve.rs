@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
 
-use fourfold_connect::Sinks;
 use fourfold_engine::Engine;
 use fourfold_model::{Model, SharedModel};
 use fourfold_server::auth::{Auth, DevKey};
@@ -16,10 +15,10 @@ use fourfold_server::stack::{Faces, Shown};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::connectors;
 use crate::failure::Failure;
 use crate::load;
 use crate::settings::SettingFlags;
-use crate::sinks;
 
 pub fn run(path: &Path, settings: &SettingFlags) -> Result<(), Failure> {
     let loaded = load::load(path)?;
@@ -37,7 +36,7 @@ pub fn run(path: &Path, settings: &SettingFlags) -> Result<(), Failure> {
 }
 
 async fn serve(model: &SharedModel, config: &Config, auth: Arc<Auth>) -> Result<(), Failure> {
-    let sinks = sinks::open(model, config)?;
+    let connectors = connectors::open(model, config)?;
     let opened = load::open_store(config).await?;
     load::migrate(&opened, model, false).await?;
     let engine = Engine::new(opened.for_engine(), Arc::clone(model), opened.generation(), config.limits.clone());
@@ -49,7 +48,7 @@ async fn serve(model: &SharedModel, config: &Config, auth: Arc<Auth>) -> Result<
         say!("metrics on http://{admin}/metrics");
     }
     unserved(model, config).iter().for_each(|what| say!("not served yet: {what}"));
-    running.replace_sinks(|| Sinks::start(&engine, sinks)).await;
+    running.replace_connectors(|| connectors.start(&engine)).await;
     tokio::select! {
         result = ended() => result?,
         () = opened.failed() => return Err(Failure::Store("a commit failed and its outcome is not known; begin again to recover".into())),

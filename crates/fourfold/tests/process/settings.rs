@@ -84,3 +84,32 @@ fn a_sink_is_printed_and_what_is_wrong_with_it_is_said() {
         }
     }
 }
+
+#[test]
+fn a_source_is_printed_and_what_is_wrong_with_it_is_said() {
+    let folder = Folder::with(&[("shop.fourfold", SHOP)]);
+    run(&folder, &["check", "--write"]).ended(0);
+    let source = |entity: &str, more: &str| {
+        let text = format!(
+            "[[source]]\nname = \"in\"\nkind = \"kafka\"\ntopic = \"in\"\nbrokers = [\"127.0.0.1:1\"]\nentity = \"{entity}\"\n{more}"
+        );
+        folder.write("fourfold.toml", &text);
+    };
+    source("Product", "mode = \"merge\"\n");
+    let ran = run(&folder, &["config"]).ended(0);
+    let line = |name: &str| {
+        ran.out.lines().find(|line| line.trim_start().starts_with(name)).unwrap_or_else(|| panic!("no {name}: {}", ran.out)).to_owned()
+    };
+    assert!(line("source.in.mode ").contains("merge") && line("source.in.mode ").contains("fourfold.toml"));
+    assert!(line("source.in.batch_rows_max ").contains("500") && line("source.in.batch_rows_max ").contains("default"));
+    for command in ["serve", "dev"] {
+        source("Produkt", "");
+        run(&folder, &[command]).ended(2).says("the source `in`: the model has no entity `Produkt`; did you mean `Product`?");
+        source("Product", "mod = \"merge\"\n");
+        run(&folder, &[command]).ended(2).says("unknown setting `mod` of a `[[source]]`; did you mean `mode`?");
+        if cfg!(not(feature = "kafka")) {
+            source("Product", "");
+            run(&folder, &[command]).ended(2).says("this build of Fourfold has no Kafka; build it with `--features kafka`");
+        }
+    }
+}

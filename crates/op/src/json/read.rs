@@ -30,6 +30,8 @@ pub struct Reader<'a> {
     model: &'a Model,
     limits: &'a Limits,
     dialect: Dialect,
+    /// Whether `@readonly` fields may be set.
+    sets_readonly: bool,
     errors: Vec<FieldError>,
     /// The first limit that was exceeded.
     exceeded: Option<Error>,
@@ -41,7 +43,12 @@ const ERRORS_MAX: usize = 100;
 impl<'a> Reader<'a> {
     /// A reader of this model's JSON.
     pub fn new(model: &'a Model, limits: &'a Limits, dialect: Dialect) -> Reader<'a> {
-        Reader { model, limits, dialect, errors: Vec::new(), exceeded: None }
+        Reader { model, limits, dialect, sets_readonly: false, errors: Vec::new(), exceeded: None }
+    }
+
+    /// A reader of what a source sends: it may set `@readonly` fields.
+    pub fn for_source(model: &'a Model, limits: &'a Limits) -> Reader<'a> {
+        Reader { sets_readonly: true, ..Reader::new(model, limits, Dialect::Plain) }
     }
 
     /// A body as text: UTF-8, not too deep.
@@ -122,7 +129,7 @@ impl<'a> Reader<'a> {
     }
 
     fn member(&mut self, field: &Field, value: &RawValue, at: impl Fn() -> String) -> Option<Value> {
-        if let Some(why) = unwritable(field) {
+        if let Some(why) = unwritable(field, self.sets_readonly) {
             self.wrong(at(), why);
             return None;
         }
@@ -218,13 +225,13 @@ impl Kind<'_> {
 }
 
 /// Why no client ever sets this field.
-fn unwritable(field: &Field) -> Option<String> {
+fn unwritable(field: &Field, sets_readonly: bool) -> Option<String> {
     let name = &field.name;
     match field {
         _ if name == "revision" => Some("`revision` is kept by the server; say which one you mean by If-Match or if_revision".to_owned()),
         Field { computed: Some(_), .. } => Some(format!("`{name}` is computed by the server")),
         Field { set: Some(_), .. } => Some(format!("`{name}` is set by the server")),
-        Field { readonly: true, .. } => Some(format!("`{name}` is read-only; actions alone change it")),
+        Field { readonly: true, .. } if !sets_readonly => Some(format!("`{name}` is read-only; actions alone change it")),
         _ => None,
     }
 }

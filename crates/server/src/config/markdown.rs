@@ -2,6 +2,7 @@
 
 use super::setting::{Kind, Setting, quoted};
 use super::sink::SINK_SETTINGS;
+use super::source::SOURCE_SETTINGS;
 use super::table::SETTINGS;
 
 /// The page, as Markdown.
@@ -20,6 +21,10 @@ pub fn markdown() -> String {
     for setting in SINK_SETTINGS {
         line(&mut page, setting.name, setting);
     }
+    page.push_str(&format!("\n## `[[source]]`\n{SOURCES}{HEAD}"));
+    for setting in SOURCE_SETTINGS {
+        line(&mut page, setting.name, setting);
+    }
     page
 }
 
@@ -35,6 +40,9 @@ fn line(page: &mut String, key: &str, setting: &Setting) {
 const HEAD: &str = "\n| key | default | unit | meaning |\n|---|---|---|---|\n";
 const SINKS: &str = "
 One for each sink: see [connectors](connectors.md). Neither the environment nor a flag overrides these.
+";
+const SOURCES: &str = "
+One for each source: see [connectors](connectors.md#sources). Neither the environment nor a flag overrides these.
 ";
 
 const PAGE: &str = "# Settings

@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 use fourfold_model::names::closest;
 use toml::{Table, Value};
 
+use super::section::SectionTexts;
 use super::setting::Setting;
-use super::sink::{SINK_SETTINGS, SinkTexts};
+use super::sink::SINK_SETTINGS;
+use super::source::SOURCE_SETTINGS;
 use super::table::SETTINGS;
 use super::{ConfigError, Source, Texts};
 
-/// What carries events out; it may stand several times.
-const SINK: &str = "sink";
+/// What carries events out, and what brings rows in; each may stand several times.
+const CONNECTORS: &[(&str, &[Setting])] = &[("sink", SINK_SETTINGS), ("source", SOURCE_SETTINGS)];
 /// Sections of later versions: they are known, and refused by name where they would matter.
-const LATER: &[&str] = &["source", "handler"];
+const LATER: &[&str] = &["handler"];
 /// Those of them that may stand several times.
 const SEVERAL: &[&str] = &["sink", "source", "handler"];
 const LATER_KEYS: &[&str] = &["auth.jwks_url", "server.trusted_proxies"];
@@ -75,8 +77,10 @@ impl Reader {
             self.texts.unserved.push(format!("[{section}]"));
             return;
         }
-        if section == SINK && is_tables(&value) {
-            return self.sinks(value);
+        if let Some((name, settings)) = CONNECTORS.iter().find(|(name, _)| *name == section)
+            && is_tables(&value)
+        {
+            return self.connectors(name, settings, &value);
         }
         let (is_section, several) = (matches!(value, Value::Table(_)), is_tables(&value));
         if (is_section || several) && !sections().any(|known| known == section) {
@@ -97,22 +101,23 @@ impl Reader {
         }
     }
 
-    /// Each `[[sink]]`.
-    fn sinks(&mut self, value: Value) {
-        for sink in value.as_array().into_iter().flatten().filter_map(Value::as_table) {
-            let mut texts = SinkTexts::default();
-            for (key, value) in sink {
-                let Some(setting) = SINK_SETTINGS.iter().find(|setting| setting.name == key) else {
-                    let names: Vec<String> = SINK_SETTINGS.iter().map(|setting| setting.name.to_owned()).collect();
-                    self.errors.push(format!("unknown setting `{key}` of a `[[sink]]`{}", nearest(&names, key)));
+    /// Each `[[sink]]`, or each `[[source]]`.
+    fn connectors(&mut self, section: &str, settings: &'static [Setting], value: &Value) {
+        for connector in value.as_array().into_iter().flatten().filter_map(Value::as_table) {
+            let mut texts = SectionTexts::new(settings);
+            for (key, value) in connector {
+                let Some(setting) = settings.iter().find(|setting| setting.name == key) else {
+                    let names: Vec<String> = settings.iter().map(|setting| setting.name.to_owned()).collect();
+                    self.errors.push(format!("unknown setting `{key}` of a `[[{section}]]`{}", nearest(&names, key)));
                     continue;
                 };
                 match setting.kind.text_of(value).filter(|text| setting.kind.takes(text)) {
                     Some(text) => drop(texts.given.insert(setting.name, text)),
-                    None => self.errors.push(format!("`{key}` of a `[[sink]]` must be {}, not `{value}`", setting.kind.expected())),
+                    None => self.errors.push(format!("`{key}` of a `[[{section}]]` must be {}, not `{value}`", setting.kind.expected())),
                 }
             }
-            self.texts.sinks.push(texts);
+            let all = if section == "sink" { &mut self.texts.sinks } else { &mut self.texts.sources };
+            all.push(texts);
         }
     }
 
@@ -174,7 +179,7 @@ fn is_tables(value: &Value) -> bool {
 
 fn unknown_section(name: &str, several: bool) -> String {
     let bracketed = |name: &str, several: bool| if several { format!("[[{name}]]") } else { format!("[{name}]") };
-    let near = closest(name, sections().chain(LATER.iter().copied()).chain([SINK]));
+    let near = closest(name, sections().chain(LATER.iter().copied()).chain(CONNECTORS.iter().map(|(name, _)| *name)));
     let near = near.map_or_else(String::new, |known| format!("; did you mean `{}`?", bracketed(known, SEVERAL.contains(&known))));
     format!("unknown section `{}`{near}", bracketed(name, several))
 }

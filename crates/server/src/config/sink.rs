@@ -1,13 +1,13 @@
 //! `[[sink]]`: what carries events out, one section each.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use fourfold_connect::{Begin, Pace};
 use serde_json::{Map, Value as Json};
 
-use super::setting::{Kind, Setting, duration, list, setting, size};
+use super::kafka::{Cluster, SECURITY, cluster};
+use super::section::SectionTexts;
+use super::setting::{Kind, Setting, list, setting};
 
 /// Every setting of a sink, in the order in which they are shown. From `brokers` on they are those of Kafka.
 pub const SINK_SETTINGS: &[Setting] = &[
@@ -77,43 +77,14 @@ pub const SINK_SETTINGS: &[Setting] = &[
         "",
         "how long the brokers may take to confirm; then the producer is made anew, and what is not confirmed is sent again",
     ),
-    setting(
-        "security_protocol",
-        "plaintext",
-        Kind::OneOf(&["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]),
-        "",
-        "how brokers are spoken to; `ssl` and `sasl_ssl` need a build with `--features kafka-ssl`",
-    ),
-    setting(
-        "sasl_mechanism",
-        "PLAIN",
-        Kind::OneOf(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]),
-        "",
-        "how it says who it is, with `sasl_…`; SCRAM needs a build with `--features kafka-ssl`",
-    ),
-    setting("sasl_username", "", Kind::Text, "", "the name"),
-    setting("sasl_password_file", "", Kind::Path, "", "a file with the password"),
-    setting("tls_ca_file", "", Kind::Path, "", "a PEM file with the authorities that sign for the brokers; unset: the system's"),
-    setting("tls_cert_file", "", Kind::Path, "", "a PEM file with a certificate of our own"),
-    setting("tls_key_file", "", Kind::Path, "", "a PEM file with its private key"),
+    SECURITY[0],
+    SECURITY[1],
+    SECURITY[2],
+    SECURITY[3],
+    SECURITY[4],
+    SECURITY[5],
+    SECURITY[6],
 ];
-
-/// The texts of one `[[sink]]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SinkTexts {
-    /// By key; what is absent has its default.
-    pub given: BTreeMap<&'static str, String>,
-}
-
-impl SinkTexts {
-    /// A setting's text, and whether the file has it.
-    pub fn text(&self, name: &str) -> (&str, bool) {
-        match self.given.get(name) {
-            Some(text) => (text, true),
-            None => (SINK_SETTINGS.iter().find(|setting| setting.name == name).map_or("", |setting| setting.default), false),
-        }
-    }
-}
 
 /// A sink, typed.
 #[derive(Clone, Debug)]
@@ -154,20 +125,13 @@ impl SinkTarget {
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "each is described in SINK_SETTINGS, under its own name")]
 pub struct KafkaConfig {
-    pub brokers: Vec<String>,
+    pub cluster: Cluster,
     pub topic: Option<String>,
     pub dead_letter_topic: Option<String>,
     pub compression: String,
     pub linger: Duration,
     pub message_bytes_max: usize,
     pub deliver_timeout: Duration,
-    pub security_protocol: String,
-    pub sasl_mechanism: String,
-    pub sasl_username: Option<String>,
-    pub sasl_password_file: Option<PathBuf>,
-    pub tls_ca_file: Option<PathBuf>,
-    pub tls_cert_file: Option<PathBuf>,
-    pub tls_key_file: Option<PathBuf>,
 }
 
 /// Types the sections; their texts are valid one by one already.
@@ -185,76 +149,38 @@ pub(super) fn typed(texts: &super::Texts, errors: &mut Vec<String>) -> Vec<SinkC
     sinks
 }
 
-fn one(texts: &super::Texts, sink: &SinkTexts) -> Result<SinkConfig, String> {
-    let of = |name| sink.text(name).0;
-    let optional = |name| Some(of(name).to_owned()).filter(|text| !text.is_empty());
-    let name = of("name").to_owned();
-    let fits = (1..=48).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-'));
-    if !fits {
-        return Err(format!("a `[[sink]]` needs a `name` of 1 to 48 lower-case letters, digits, `_` and `-`, not `{name}`"));
-    }
-    let target = match of("kind") {
-        "kafka" => SinkTarget::Kafka(kafka(texts, sink)),
+fn one(texts: &super::Texts, sink: &SectionTexts) -> Result<SinkConfig, String> {
+    let name = sink.name("sink")?;
+    let target = match sink.of("kind") {
+        "kafka" => SinkTarget::Kafka(kafka(texts, sink, &name)?),
         _ => return Err(format!("the sink `{name}` needs a `kind`: `kafka`")),
     };
-    let SinkTarget::Kafka(settings) = &target;
-    if settings.brokers.is_empty() {
-        return Err(format!("the sink `{name}` needs `brokers`, such as `[\"127.0.0.1:9092\"]`"));
-    }
-    if settings.security_protocol.starts_with("sasl") && (settings.sasl_username.is_none() || settings.sasl_password_file.is_none()) {
-        return Err(format!(
-            "the sink `{name}` speaks `{}`, which needs `sasl_username` and `sasl_password_file`",
-            settings.security_protocol
-        ));
-    }
-    if settings.tls_cert_file.is_some() != settings.tls_key_file.is_some() {
-        return Err(format!("the sink `{name}`: `tls_cert_file` and `tls_key_file` are set together or not at all"));
-    }
     Ok(SinkConfig {
         name,
-        entities: list(of("entities")),
-        filter: optional("filter"),
-        claims: serde_json::from_str(of("claims")).unwrap_or_default(),
-        begin: if of("begin") == "now" { Begin::Now } else { Begin::First },
+        entities: list(sink.of("entities")),
+        filter: sink.optional("filter"),
+        claims: serde_json::from_str(sink.of("claims")).unwrap_or_default(),
+        begin: if sink.of("begin") == "now" { Begin::Now } else { Begin::First },
         pace: Pace {
-            batch_events_max: of("batch_events_max").parse::<usize>().unwrap_or_default().max(1),
-            batch_bytes_max: bytes(of("batch_bytes_max")).max(1),
-            backoff_min: time(of("backoff_min")),
-            backoff_max: time(of("backoff_max")),
-            save_every: time(of("save_every")),
+            batch_events_max: sink.count("batch_events_max"),
+            batch_bytes_max: sink.bytes("batch_bytes_max").max(1),
+            backoff_min: sink.time("backoff_min"),
+            backoff_max: sink.time("backoff_max"),
+            save_every: sink.time("save_every"),
             ..Pace::default()
         },
         target,
     })
 }
 
-fn kafka(texts: &super::Texts, sink: &SinkTexts) -> KafkaConfig {
-    let of = |name| sink.text(name).0;
-    let optional = |name| Some(of(name).to_owned()).filter(|text| !text.is_empty());
-    let path = |name| Some(of(name)).filter(|text| !text.is_empty()).map(|file| texts.folder.join(file));
-    KafkaConfig {
-        brokers: list(of("brokers")),
-        topic: optional("topic"),
-        dead_letter_topic: optional("dead_letter_topic"),
-        compression: of("compression").to_owned(),
-        linger: time(of("linger")),
-        message_bytes_max: bytes(of("message_bytes_max")),
-        deliver_timeout: time(of("deliver_timeout")),
-        security_protocol: of("security_protocol").to_owned(),
-        sasl_mechanism: of("sasl_mechanism").to_owned(),
-        sasl_username: optional("sasl_username"),
-        sasl_password_file: path("sasl_password_file"),
-        tls_ca_file: path("tls_ca_file"),
-        tls_cert_file: path("tls_cert_file"),
-        tls_key_file: path("tls_key_file"),
-    }
-}
-
-fn time(text: &str) -> Duration {
-    duration(text).unwrap_or_default()
-}
-
-fn bytes(text: &str) -> usize {
-    size(text).and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or_default()
+fn kafka(texts: &super::Texts, sink: &SectionTexts, name: &str) -> Result<KafkaConfig, String> {
+    Ok(KafkaConfig {
+        cluster: cluster(&texts.folder, sink, &format!("the sink `{name}`"))?,
+        topic: sink.optional("topic"),
+        dead_letter_topic: sink.optional("dead_letter_topic"),
+        compression: sink.of("compression").to_owned(),
+        linger: sink.time("linger"),
+        message_bytes_max: sink.bytes("message_bytes_max"),
+        deliver_timeout: sink.time("deliver_timeout"),
+    })
 }

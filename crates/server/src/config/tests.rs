@@ -116,10 +116,14 @@ fn an_unknown_section_is_an_error_though_it_is_empty() {
 
 #[test]
 fn what_does_not_go_together_or_is_not_served_is_said() {
-    let texts =
-        read_text("together", "[server]\ntls_cert_file = \"a\"\n[store]\nurl = \"mongodb://x\"\n[[source]]\nname = \"k\"", &[], Vec::new())
-            .unwrap();
-    assert_eq!(texts.unserved, ["[source]"]);
+    let texts = read_text(
+        "together",
+        "[server]\ntls_cert_file = \"a\"\n[store]\nurl = \"mongodb://x\"\n[[handler]]\nname = \"k\"",
+        &[],
+        Vec::new(),
+    )
+    .unwrap();
+    assert_eq!(texts.unserved, ["[handler]"]);
     let errors = Config::new(&texts).unwrap_err().0;
     assert_eq!(errors.len(), 2);
     assert!(errors[1].contains("does not serve yet"));
@@ -143,7 +147,7 @@ fn the_page_lists_every_setting() {
         let key = setting.name.split_once('.').unwrap().1;
         assert!(page.contains(&format!("| `{key}` |")), "{key}");
     }
-    for setting in SINK_SETTINGS {
+    for setting in SINK_SETTINGS.iter().chain(SOURCE_SETTINGS) {
         assert!(page.contains(&format!("| `{}` |", setting.name)), "{}", setting.name);
     }
 }
@@ -162,7 +166,10 @@ fn a_sink_is_read_with_its_units_and_its_claims() {
     assert_eq!(serde_json::to_string(&sink.claims).unwrap(), r#"{"level":3,"roles":["admin"]}"#);
     assert_eq!((sink.pace.save_every.as_millis(), sink.pace.batch_bytes_max, sink.pace.batch_events_max), (250, 64 << 10, 1_000));
     let SinkTarget::Kafka(kafka) = &sink.target;
-    assert_eq!((kafka.compression.as_str(), kafka.sasl_password_file.as_deref()), ("lz4", Some(texts.folder.join("word").as_path())));
+    assert_eq!(
+        (kafka.compression.as_str(), kafka.cluster.sasl_password_file.as_deref()),
+        ("lz4", Some(texts.folder.join("word").as_path()))
+    );
 }
 
 #[test]
@@ -190,6 +197,49 @@ fn a_wrong_sink_is_told_with_what_would_be_right() {
         ),
         (&format!("{GOOD}tls_key_file = \"k\""), "the sink `a`: `tls_cert_file` and `tls_key_file` are set together or not at all"),
         (&format!("{GOOD}[[sink]]\n{GOOD}"), "two sinks are called `a`; each has a name of its own"),
+    ] {
+        assert_eq!(of(lines), [error], "{lines}");
+    }
+}
+
+#[test]
+fn a_source_is_read_with_its_defaults_and_its_claims() {
+    let text = "[[source]]\nname = \"in\"\nkind = \"kafka\"\nentity = \"Order\"\nmode = \"merge\"\nkey = \"message\"\nkey_prefix = \"Order/\"\n\
+                claims = { roles = [\"feed\"] }\nbrokers = [\"127.0.0.1:1\"]\ntopic = \"orders\"\nbatch_rows_max = 7\ntls_ca_file = \"ca\"";
+    let texts = read_text("source", text, &[], Vec::new()).unwrap();
+    let sources = Config::new(&texts).unwrap().sources;
+    let [source] = sources.as_slice() else { panic!("{sources:?}") };
+    assert_eq!((source.name.as_str(), source.entity.as_str(), source.begin), ("in", "Order", fourfold_connect::Begin::First));
+    assert_eq!((source.mode, source.key), (fourfold_connect::Mode::Merge, fourfold_connect::KeyFrom::Message));
+    assert_eq!((source.key_prefix.as_str(), source.pace.batch_rows_max, source.pace.batch_bytes_max), ("Order/", 7, 1 << 20));
+    let SourceOrigin::Kafka(kafka) = &source.origin;
+    assert_eq!((kafka.topic.as_str(), kafka.group.as_str(), kafka.session_timeout.as_secs()), ("orders", "fourfold.in", 10));
+    assert_eq!(kafka.cluster.tls_ca_file.as_deref(), Some(texts.folder.join("ca").as_path()));
+}
+
+#[test]
+fn a_wrong_source_is_told_with_what_would_be_right() {
+    let of = |lines: &str| {
+        let text = format!("[[source]]\n{lines}");
+        match read_text("wrong-source", &text, &[], Vec::new()) {
+            Ok(texts) => Config::new(&texts).map(|config| config.sources.len()).unwrap_err().0,
+            Err(errors) => errors.0,
+        }
+    };
+    const GOOD: &str = "name = \"a\"\nkind = \"kafka\"\nentity = \"Order\"\nbrokers = [\"x:1\"]\ntopic = \"orders\"\n";
+    for (lines, error) in [
+        ("topc = \"a\"", "unknown setting `topc` of a `[[source]]`; did you mean `topic`?"),
+        ("mode = \"insert\"", "`mode` of a `[[source]]` must be one of `create`, `update`, `upsert`, `merge`, `delete`, not `\"insert\"`"),
+        ("name = \"A\"", "a `[[source]]` needs a `name` of 1 to 48 lower-case letters, digits, `_` and `-`, not `A`"),
+        ("name = \"a\"", "the source `a` needs a `kind`: `kafka`"),
+        ("name = \"a\"\nkind = \"kafka\"", "the source `a` needs `brokers`, such as `[\"127.0.0.1:9092\"]`"),
+        ("name = \"a\"\nkind = \"kafka\"\nbrokers = [\"x:1\"]", "the source `a` needs a `topic`"),
+        ("name = \"a\"\nkind = \"kafka\"\nbrokers = [\"x:1\"]\ntopic = \"t\"", "the source `a` needs an `entity` of the model"),
+        (
+            &format!("{GOOD}dead_letter_topic = \"orders\""),
+            "the source `a`: its `dead_letter_topic` is the `topic` that it reads; name another",
+        ),
+        (&format!("{GOOD}[[source]]\n{GOOD}"), "two sources are called `a`; each has a name of its own"),
     ] {
         assert_eq!(of(lines), [error], "{lines}");
     }

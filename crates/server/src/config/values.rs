@@ -8,6 +8,7 @@ use fourfold_op::Limits;
 use super::Texts;
 use super::setting::{self, duration, size};
 use super::sink::{self, SinkConfig};
+use super::source::{self, SourceConfig};
 use crate::auth::AuthSettings;
 use crate::body::BodyLimits;
 use crate::listen::EdgeLimits;
@@ -56,6 +57,8 @@ pub struct Config {
     pub events: LogRetention,
     /// What carries events out.
     pub sinks: Vec<SinkConfig>,
+    /// What brings rows in.
+    pub sources: Vec<SourceConfig>,
     /// What is configured and not served by this version, by name.
     pub unserved: Vec<String>,
 }
@@ -135,6 +138,7 @@ impl Config {
             None
         });
         let sinks = sink::typed(texts, &mut errors);
+        let sources = source::typed(texts, &mut errors);
         if !errors.is_empty() {
             return Err(super::ConfigError(errors));
         }
@@ -174,6 +178,7 @@ impl Config {
                 slice_events_max: (number(texts, "events.prune_slice_events_max") as u64).max(1),
             },
             sinks,
+            sources,
             unserved: texts.unserved.clone(),
         })
     }
