@@ -49,6 +49,12 @@ impl Target {
         Ok(Target { tls: tls(roots.as_deref(), plain)?, config })
     }
 
+    /// The servers, their ports and the database.
+    pub fn place(&self) -> (Vec<String>, Vec<u16>, Option<String>) {
+        let hosts = self.config.get_hosts().iter().map(|host| format!("{host:?}")).collect();
+        (hosts, self.config.get_ports().to_vec(), self.config.get_dbname().map(str::to_owned))
+    }
+
     /// A connection of its own, and what drives it.
     pub async fn connect(&self) -> Result<(tokio_postgres::Client, Driven), Fail> {
         let (client, connection) = self.config.connect(self.tls.clone()).await?;

@@ -17,6 +17,7 @@ mod read;
 mod redact;
 mod sequencer;
 mod shown;
+pub mod source;
 mod system;
 #[cfg(feature = "testing")]
 pub mod testing;

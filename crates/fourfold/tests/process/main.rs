@@ -8,6 +8,8 @@ mod commands;
 mod dev;
 mod events;
 mod import;
+#[cfg(feature = "postgres")]
+mod import_postgres;
 mod kill;
 mod ledger;
 mod migrate;
