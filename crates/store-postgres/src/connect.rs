@@ -24,8 +24,10 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 const WAIT_MAX: Duration = Duration::from_secs(5);
 /// Prepared statements of one connection; beyond, all are let go of.
 const STATEMENTS_MAX: usize = 512;
-/// How long one statement may take, and how long a transaction may stand still. A session that hangs holds locks.
-const SESSION: &str = "-c statement_timeout=60000 -c idle_in_transaction_session_timeout=15000 -c lock_timeout=20000";
+/// How long one statement may take, and how long a transaction may stand still. A session that hangs holds locks. A moment without a zone is
+/// UTC. What this session writes has its events already, and is not captured.
+const SESSION: &str = "-c statement_timeout=60000 -c idle_in_transaction_session_timeout=15000 -c lock_timeout=20000 \
+  -c timezone=UTC -c fourfold.own=on";
 
 /// Where the database is, and how it is spoken to.
 #[derive(Clone)]

@@ -4,6 +4,7 @@
 //! positions; so a write's answer has none, and a list's cursor says which commits without a position it has shown. It knows plans and
 //! PostgreSQL, and no protocol. Statements come from `fourfold_store::sql`. Read [`PostgresStore`], then `commit`, `sequencer` and `log`.
 
+mod adopt;
 mod commit;
 mod connect;
 mod error;
@@ -70,6 +71,8 @@ pub(crate) struct Inner {
     generation: AtomicU32,
     fingerprint: AtomicU64,
     head: watch::Sender<Head>,
+    /// The tables of others that entities are served from, by the entities' numbers.
+    adopted: RwLock<adopt::Adopted>,
     /// The revision above which new rows of an entity begin, by its number, as it was last seen.
     floors: Mutex<HashMap<u32, u64>>,
     last_at: AtomicI64,
@@ -109,6 +112,7 @@ impl PostgresStore {
             generation: AtomicU32::new(state.generation),
             fingerprint: AtomicU64::new(state.fingerprint),
             head: watch::Sender::new(head),
+            adopted: RwLock::default(),
             floors: Mutex::new(HashMap::new()),
             last_at: AtomicI64::new(0),
             fresh: AtomicBool::new(false),

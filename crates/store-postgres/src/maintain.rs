@@ -13,6 +13,7 @@ use crate::connect::take;
 use crate::error::{Fail, unavailable};
 use crate::lent::Lent;
 use crate::system::{STATE, State, locks};
+use crate::adopt::{self, Parted};
 use crate::{Inner, PostgresStore, prune, redact};
 
 /// How long a migration waits for the commits before it to be numbered.
@@ -26,9 +27,9 @@ impl Maintain for PostgresStore {
             let planned = async {
                 self.inner.open()?;
                 let client = take(&self.inner.pool).await?;
-                changes(&client, model).await
+                planned(&client, model).await
             };
-            let changes = planned.await.map_err(refused)?;
+            let (changes, _) = planned.await.map_err(refused)?;
             let step = |change: Change| MigrationStep { title: change.title, destructive: change.destructive, statement: change.statement };
             Ok(Migration { steps: changes.into_iter().map(step).collect() })
         })
@@ -98,7 +99,7 @@ impl Inner {
         client.batch_execute(&begin).await?;
         self.all_numbered(client).await?;
         let state = State::of(&client.query_one(STATE, &[]).await?)?;
-        let changes = changes(client, model).await?;
+        let (changes, parted) = planned(client, model).await?;
         for change in &changes {
             apply(client, change).await?;
         }
@@ -109,7 +110,9 @@ impl Inner {
         drop_owned(client, model).await?;
         let text = "UPDATE fourfold_state SET schema = $1, fingerprint = $2, generation = $3, floor = $4";
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let schema = Schema::of(Dialect::Postgres, model).to_text();
+        adopt::note(client, &parted).await?;
+        *self.adopted.write() = adopt::adopted(client, model, &parted).await?;
+        let schema = parted.own.to_text();
         let generation_now = i32::try_from(generation).unwrap_or(i32::MAX);
         client.execute(text, &[&schema, &model.fingerprint.cast_signed(), &generation_now, &number(floor)]).await?;
         client.batch_execute("COMMIT").await?;
@@ -130,7 +133,8 @@ impl Inner {
     }
 }
 
-async fn changes(client: &Client, model: &Model) -> Result<Vec<Change>, Fail> {
+/// The steps to a model, and which of its tables are this store's own.
+async fn planned(client: &Client, model: &Model) -> Result<(Vec<Change>, Parted), Fail> {
     let want = Schema::of(Dialect::Postgres, model);
     if let Some(table) = want.tables.iter().find(|table| table.name.starts_with("fourfold_") || table.name.starts_with("pg_")) {
         let message = format!("the table name `{}` is the store's own; name another with @@name(table:)", table.name);
@@ -138,7 +142,10 @@ async fn changes(client: &Client, model: &Model) -> Result<Vec<Change>, Fail> {
     }
     let row = client.query_one("SELECT schema FROM fourfold_state", &[]).await?;
     let have = Schema::from_text(row.try_get(0)?).ok_or_else(|| Error::internal("the database's own schema text cannot be read"))?;
-    Ok(diff(Dialect::Postgres, &have, &want))
+    let mut parted = adopt::part(client, model, &have, want).await?;
+    let mut changes = std::mem::take(&mut parted.changes);
+    changes.extend(diff(Dialect::Postgres, &have, &parted.own));
+    Ok((changes, parted))
 }
 
 async fn rows_of(client: &Client, table: &str) -> Result<u64, Fail> {

@@ -21,7 +21,7 @@ pub mod locks {
 /// Positions in one partition of the log.
 pub const PARTITION: u64 = 1 << 20;
 /// Which of these tables a database has, and which functions.
-const VERSION: i32 = 1_000 + POSTGRES_FUNCTIONS_VERSION;
+const VERSION: i32 = 2_000 + POSTGRES_FUNCTIONS_VERSION;
 
 /// A commit is one row of the outbox, then one of the log: its events stand together, and are numbered together.
 ///
@@ -42,6 +42,7 @@ CREATE TABLE IF NOT EXISTS fourfold_counter (entity int8 NOT NULL, field int8 NO
 CREATE TABLE IF NOT EXISTS fourfold_side (space int2 NOT NULL, key bytea NOT NULL, version int8 NOT NULL, bytes bytea NOT NULL, keep_until int8,
   PRIMARY KEY (space, key));
 CREATE INDEX IF NOT EXISTS fourfold_side_until ON fourfold_side (keep_until) WHERE keep_until IS NOT NULL;
+CREATE TABLE IF NOT EXISTS fourfold_adopted (number int8 PRIMARY KEY, name text NOT NULL);
 CREATE TABLE IF NOT EXISTS fourfold_lease (name text PRIMARY KEY, holder text NOT NULL, term int8 NOT NULL, until timestamptz NOT NULL);
 ";
 

@@ -27,6 +27,8 @@ pub struct Column {
     pub key: usize,
     /// As SQL writes it.
     pub default: Option<String>,
+    /// Whether the source numbers it, where nobody says a number.
+    pub counted: bool,
     /// Whether it is Fourfold's own.
     pub kept: bool,
 }

@@ -128,6 +128,8 @@ impl Mapper<'_> {
         let ty = types::key(self.source, self.table, column, &mut self.mapped.notes)?;
         let mut attributes = vec!["@key".to_owned()];
         match ty {
+            // In place, whoever owns the table says where its keys come from.
+            "Int" | "BigInt" if self.source.in_place && !column.counted => {}
             "Int" | "BigInt" => attributes.push("@default(next())".into()),
             "Uuid" => attributes.push("@default(uuid7())".into()),
             _ => {}

@@ -150,6 +150,7 @@ impl Database {
                 nullable: row.is(3) && key == 0,
                 key,
                 default: default.filter(|_| !counted),
+                counted,
                 kept: row.text(8) == fourfold_store_postgres::source::KEPT,
             });
         }

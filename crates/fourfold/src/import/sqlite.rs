@@ -136,6 +136,7 @@ fn column(row: &Row<'_>) -> rusqlite::Result<(Column, i64)> {
         nullable: !row.get::<_, bool>("notnull")? && key == 0,
         key: key.unsigned_abs() as usize,
         default: row.get("dflt_value")?,
+        counted: key > 0,
         kept: false,
     };
     Ok((column, row.get("hidden")?))

@@ -56,7 +56,7 @@ fn a_list_is_ordered_by_code_point_with_nulls_first() {
     let rows = sql(list(None, vec![by(person::NAME, false), by(person::EMAIL, true)]), &[]).rows;
     assert_eq!(
         rows.text,
-        r#"SELECT t0."id", t0."revision", t0."name", t0."email" FROM "person" AS t0 ORDER BY t0."name" NULLS FIRST, t0."email" DESC NULLS LAST, t0."id" DESC NULLS LAST LIMIT $1::int8 + 1"#
+        r#"SELECT t0."id", t0."revision", t0."name", t0."email" FROM "person" AS t0 ORDER BY t0."name" COLLATE "C" NULLS FIRST, t0."email" COLLATE "C" DESC NULLS LAST, t0."id" DESC NULLS LAST LIMIT $1::int8 + 1"#
     );
 }
 
