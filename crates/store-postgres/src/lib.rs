@@ -5,6 +5,7 @@
 //! PostgreSQL, and no protocol. Statements come from `fourfold_store::sql`. Read [`PostgresStore`], then `commit`, `sequencer` and `log`.
 
 mod adopt;
+mod capture;
 mod commit;
 mod connect;
 mod error;

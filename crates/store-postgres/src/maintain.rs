@@ -1,5 +1,6 @@
 //! Migration and counting.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -14,10 +15,13 @@ use crate::error::{Fail, unavailable};
 use crate::lent::Lent;
 use crate::system::{STATE, State, locks};
 use crate::adopt::{self, Parted};
+use crate::capture;
 use crate::{Inner, PostgresStore, prune, redact};
 
 /// How long a migration waits for the commits before it to be numbered.
 const NUMBERED_MAX: Duration = Duration::from_secs(30);
+/// Milliseconds that it waits for others to end what they write into a table that is captured.
+const LOCK_MAX_MS: u32 = 30_000;
 /// How often it looks.
 const NUMBERED_LOOK: Duration = Duration::from_millis(10);
 
@@ -97,6 +101,7 @@ impl Inner {
             locks::MODEL
         );
         client.batch_execute(&begin).await?;
+        lock_captured(client, model).await?;
         self.all_numbered(client).await?;
         let state = State::of(&client.query_one(STATE, &[]).await?)?;
         let (changes, parted) = planned(client, model).await?;
@@ -133,6 +138,20 @@ impl Inner {
     }
 }
 
+/// Holds back others' writes into tables that are captured, or are to be: what they wrote before is numbered before, by the model before.
+async fn lock_captured(client: &Client, model: &Model) -> Result<(), Fail> {
+    let mut tables: BTreeSet<String> = capture::captured(client).await?.into_keys().collect();
+    tables.extend(model.entities.iter().filter(|entity| entity.captured).map(|entity| entity.table.to_string()));
+    client.batch_execute(&format!("SET LOCAL lock_timeout = {LOCK_MAX_MS}")).await?;
+    for table in tables {
+        let there = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&quoted(&table)]).await?;
+        if there.try_get(0)? {
+            client.batch_execute(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", quoted(&table))).await?;
+        }
+    }
+    Ok(client.batch_execute("SET LOCAL lock_timeout = 0").await?)
+}
+
 /// The steps to a model, and which of its tables are this store's own.
 async fn planned(client: &Client, model: &Model) -> Result<(Vec<Change>, Parted), Fail> {
     let want = Schema::of(Dialect::Postgres, model);
@@ -145,6 +164,7 @@ async fn planned(client: &Client, model: &Model) -> Result<(Vec<Change>, Parted)
     let mut parted = adopt::part(client, model, &have, want).await?;
     let mut changes = std::mem::take(&mut parted.changes);
     changes.extend(diff(Dialect::Postgres, &have, &parted.own));
+    changes.extend(capture::changes(client, model).await?);
     Ok((changes, parted))
 }
 

@@ -4,6 +4,7 @@ use fourfold_op::Epoch;
 use fourfold_store::sql::functions::{POSTGRES_FUNCTIONS, POSTGRES_FUNCTIONS_VERSION};
 use tokio_postgres::{Client, Row};
 
+use crate::capture::CAPTURE;
 use crate::error::Fail;
 
 /// Locks of the database's own kind, by number; each is one that nobody else uses.
@@ -21,7 +22,7 @@ pub mod locks {
 /// Positions in one partition of the log.
 pub const PARTITION: u64 = 1 << 20;
 /// Which of these tables a database has, and which functions.
-const VERSION: i32 = 2_000 + POSTGRES_FUNCTIONS_VERSION;
+const VERSION: i32 = 3_000 + POSTGRES_FUNCTIONS_VERSION;
 
 /// A commit is one row of the outbox, then one of the log: its events stand together, and are numbered together.
 ///
@@ -102,7 +103,9 @@ pub async fn set_up(client: &Client) -> Result<(), Fail> {
          ON CONFLICT (one) DO UPDATE SET version = excluded.version",
         new_epoch()
     );
-    let text = format!("BEGIN; SELECT pg_advisory_xact_lock({}); {SYSTEM} {POSTGRES_FUNCTIONS} {state}; COMMIT", locks::SETUP);
+    let schema: String = client.query_one("SELECT quote_ident(current_schema())", &[]).await?.try_get(0)?;
+    let capture = CAPTURE.replace("@schema@", &schema);
+    let text = format!("BEGIN; SELECT pg_advisory_xact_lock({}); {SYSTEM} {POSTGRES_FUNCTIONS} {capture} {state}; COMMIT", locks::SETUP);
     let done = client.batch_execute(&text).await;
     if done.is_err() {
         // What failed is told; that the connection is of no use any more is seen by whoever takes it next.
