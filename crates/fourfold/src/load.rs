@@ -94,7 +94,7 @@ impl Opened {
     }
 
     /// Only a database that others write to can capture what they write.
-    fn refuse_capture(&self, model: &SharedModel) -> Result<(), Failure> {
+    pub fn refuse_capture(&self, model: &SharedModel) -> Result<(), Failure> {
         let kind = match &self.kind {
             Kind::Memory => "in memory",
             Kind::Sqlite(_) => "in SQLite",

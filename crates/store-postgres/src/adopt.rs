@@ -47,7 +47,8 @@ pub async fn part(client: &Client, model: &Model, have: &Schema, want: Schema) -
     for table in want.tables {
         let number = i64::from(table.number);
         let is_own = |other: &TableSchema| other.number == table.number && other.owned == table.owned || other.name == table.name;
-        let adopted = !table.owned && (known.contains_key(&number) || !have.tables.iter().any(is_own) && is_there(client, &table.name).await?);
+        let adopted =
+            !table.owned && (known.contains_key(&number) || !have.tables.iter().any(is_own) && is_there(client, &table.name).await?);
         let entity = model.entities.iter().find(|entity| entity.number == table.number).filter(|_| adopted);
         let Some(entity) = entity else {
             parted.own.tables.push(table);
@@ -105,9 +106,8 @@ async fn is_there(client: &Client, table: &str) -> Result<bool, Fail> {
 
 fn adopt(table: &str) -> Change {
     let name = quoted(table);
-    let statement = format!(
-        "ALTER TABLE {name} ADD COLUMN revision int8 NOT NULL DEFAULT 1; COMMENT ON COLUMN {name}.revision IS '{KEPT}'"
-    );
+    let statement =
+        format!("ALTER TABLE {name} ADD COLUMN revision int8 NOT NULL DEFAULT 1; COMMENT ON COLUMN {name}.revision IS '{KEPT}'");
     // Its rows come without events.
     change(format!("adopt table `{table}`, which is there: add column `revision`"), statement, true)
 }

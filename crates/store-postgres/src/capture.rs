@@ -87,7 +87,8 @@ fn statements(model: &Model, entity: &Entity, schema: &str) -> String {
     ];
     for (name, when, each, function) in triggers {
         let condition = if each == "ROW" { NOT_OWN } else { "" };
-        let _ = writeln!(text, "CREATE OR REPLACE TRIGGER {name} {when} ON {table} FOR EACH {each} {condition} EXECUTE FUNCTION {function};");
+        let _ =
+            writeln!(text, "CREATE OR REPLACE TRIGGER {name} {when} ON {table} FOR EACH {each} {condition} EXECUTE FUNCTION {function};");
     }
     text
 }
@@ -229,7 +230,9 @@ impl Capturing<'_> {
             WireType::Bytes => (format!("{} || {element}", tag(field.number, WireType::Bytes)), false),
             _ => (element, true),
         };
-        let refused = format!("CASE WHEN array_position({column}, NULL) IS NOT NULL THEN ff_wire_refuse('a null', {place}) ELSE '' END");
+        let refused = format!(
+            "CASE WHEN EXISTS (SELECT FROM unnest({column}) AS e(v) WHERE e.v IS NULL) THEN ff_wire_refuse('a null', {place}) ELSE '' END"
+        );
         let all = format!("(SELECT string_agg({elements}, '' ORDER BY e.at) FROM unnest({column}) WITH ORDINALITY AS e(v, at))");
         let all = if packed { format!("{} || ff_wire_bytes({all})", tag(field.number, WireType::Bytes)) } else { all };
         format!("coalesce({refused} || {all}, '')")

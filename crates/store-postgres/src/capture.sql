@@ -56,17 +56,17 @@ CREATE TABLE IF NOT EXISTS fourfold_captured (xid xid8 NOT NULL DEFAULT pg_curre
 
 -- What one of others' transactions wrote is one commit, but where it is more than a commit may be: then it is several, in order.
 CREATE OR REPLACE FUNCTION ff_capture_flush() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = @schema@, pg_temp AS $$
-DECLARE row record; events bytea[] := '{}'; bytes int8 := 0;
+DECLARE one record; events bytea[] := '{}'; bytes int8 := 0;
 BEGIN
   PERFORM set_config('fourfold.capturing', '', true);
-  FOR row IN SELECT event FROM fourfold_captured WHERE xid = pg_current_xact_id() ORDER BY n LOOP
-    IF cardinality(events) >= 1000 OR cardinality(events) > 0 AND bytes + length(row.event) > 4194304 THEN
+  FOR one IN SELECT event FROM fourfold_captured WHERE xid = pg_current_xact_id() ORDER BY n LOOP
+    IF cardinality(events) >= 1000 OR cardinality(events) > 0 AND bytes + length(one.event) > 4194304 THEN
       PERFORM ff_capture_commit(events);
       events := '{}';
       bytes := 0;
     END IF;
-    events := events || row.event;
-    bytes := bytes + length(row.event);
+    events := events || one.event;
+    bytes := bytes + length(one.event);
   END LOOP;
   IF cardinality(events) > 0 THEN
     PERFORM ff_capture_commit(events);

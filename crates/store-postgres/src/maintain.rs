@@ -10,12 +10,12 @@ use fourfold_store::sql::{Change, Dialect, Schema, diff, owner_number, quoted};
 use fourfold_store::{Later, Maintain, Migration, MigrationStep, Pruned, Redacted, Retention, StoreError};
 use tokio_postgres::Client;
 
+use crate::adopt::{self, Parted};
+use crate::capture;
 use crate::connect::take;
 use crate::error::{Fail, unavailable};
 use crate::lent::Lent;
 use crate::system::{STATE, State, locks};
-use crate::adopt::{self, Parted};
-use crate::capture;
 use crate::{Inner, PostgresStore, prune, redact};
 
 /// How long a migration waits for the commits before it to be numbered.

@@ -236,7 +236,8 @@ impl Rows for Database {
         if !column.nullable {
             return Ok(false);
         }
-        let text = format!("SELECT count(*) FROM (SELECT 1 FROM {} WHERE {} IS NULL LIMIT 1) AS n", quote(&table.name), quote(&column.name));
+        let text =
+            format!("SELECT count(*) FROM (SELECT 1 FROM {} WHERE {} IS NULL LIMIT 1) AS n", quote(&table.name), quote(&column.name));
         Ok(self.number(&text)? > 0)
     }
 

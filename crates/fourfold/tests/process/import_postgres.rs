@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 use crate::binary::{Folder, Ran, Server, command, ended, http};
 
 /// A source database, and a folder to import into.
-struct Place {
-    folder: Folder,
-    server: &'static testing::Server,
-    url: String,
-    database: String,
+pub struct Place {
+    pub folder: Folder,
+    pub server: &'static testing::Server,
+    pub url: String,
+    pub database: String,
 }
 
 impl Place {
     /// A database that this SQL makes; none, and a line that says so, where PostgreSQL is not installed.
-    fn new(sql: &str) -> Option<Place> {
+    pub fn new(sql: &str) -> Option<Place> {
         let server = testing::server()?;
         let url = server.database();
         let database = url.rsplit('/').next()?.split('?').next()?.to_owned();
@@ -26,7 +26,7 @@ impl Place {
         Some(place)
     }
 
-    fn sql(&self, sql: &str) -> String {
+    pub fn sql(&self, sql: &str) -> String {
         self.server.execute(&self.database, sql)
     }
 
@@ -38,16 +38,16 @@ impl Place {
         command
     }
 
-    fn run(&self, args: &[&str]) -> Ran {
+    pub fn run(&self, args: &[&str]) -> Ran {
         ended(&mut self.command(args, None))
     }
 
     /// With the source as the store.
-    fn run_there(&self, args: &[&str]) -> Ran {
+    pub fn run_there(&self, args: &[&str]) -> Ran {
         ended(&mut self.command(args, Some(&self.url)))
     }
 
-    fn model(&self) -> String {
+    pub fn model(&self) -> String {
         self.folder.read(&format!("shop/{}.fourfold", self.database))
     }
 }
@@ -192,7 +192,7 @@ const SHAPE: &str = "SELECT string_agg(format('%s %s %s', attrelid::regclass, at
 
 impl Place {
     /// Imports in place, opens the rules, and migrates.
-    fn adopted(&self, more: &[&str]) -> Ran {
+    pub fn adopted(&self, more: &[&str]) -> Ran {
         let ran = self.run(&[&["import", &self.url, "--out", "shop", "--in-place"], more].concat()).ended(0);
         let open = self.model().replace("\"admin\" in caller.roles", "true");
         self.folder.write(&format!("shop/{}.fourfold", self.database), &open);
@@ -200,7 +200,7 @@ impl Place {
         ran
     }
 
-    fn serve(&self) -> Server {
+    pub fn serve(&self) -> Server {
         Server::spawn(&mut self.command(&["serve", "shop"], Some(&self.url)))
     }
 }
@@ -215,7 +215,11 @@ fn tables_are_served_where_they_are_and_only_a_revision_is_added() {
         &["rating Int? @min(-32768) @max(32767) @default(5)", "id Int @key @column(\"author\")", "entity Parted {", "@@unique(token)"],
     );
     let before = place.sql(SHAPE);
-    place.run_there(&["migrate", "plan", "shop"]).ended(0).says("adopt table `book`, which is there: add column `revision`").says("4 steps");
+    place
+        .run_there(&["migrate", "plan", "shop"])
+        .ended(0)
+        .says("adopt table `book`, which is there: add column `revision`")
+        .says("4 steps");
     assert!(place.sql(SHAPE) == before, "a plan changed something");
     place.run_there(&["migrate", "apply", "shop"]).ended(0).says("4 steps done");
     place.run_there(&["migrate", "plan", "shop"]).ended(0).says("0 steps");
@@ -256,7 +260,8 @@ fn writes_reach_the_tables_as_they_are(place: &Place, server: &Server) {
     assert_eq!(place.sql("SELECT count(*) FROM book WHERE code = 'C'").trim(), "0");
     let told = place.run_there(&["events", "tail", "shop", "--json"]).ended(0).out;
     let told: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let told: Vec<_> = told.iter().map(|event| format!("{} {} {}", event["change"], event["entity"], event["key"]).replace('"', "")).collect();
+    let told: Vec<_> =
+        told.iter().map(|event| format!("{} {} {}", event["change"], event["entity"], event["key"]).replace('"', "")).collect();
     let expect = ["created Author 4", "created Author 40", "created Book C", "deleted Author 4", "deleted Book C"];
     assert_eq!(told, expect);
 }

@@ -4,6 +4,8 @@
 
 mod backup;
 mod binary;
+#[cfg(feature = "postgres")]
+mod capture;
 mod commands;
 mod dev;
 mod events;

@@ -10,7 +10,20 @@ use crate::names;
 use crate::typing::{RowKind, is_broken};
 
 const KNOWN: [&str; 14] = [
-    "allow", "before", "cache", "capture", "expose", "index", "internal", "name", "readonly", "require_revision", "retain", "unique", "was", "watch",
+    "allow",
+    "before",
+    "cache",
+    "capture",
+    "expose",
+    "index",
+    "internal",
+    "name",
+    "readonly",
+    "require_revision",
+    "retain",
+    "unique",
+    "was",
+    "watch",
 ];
 /// `@@allow` and the like may stand several times.
 const REPEATABLE: [&str; 4] = ["allow", "index", "unique", "before"];
