@@ -430,9 +430,9 @@ def _():
 @check("many rows of one statement arrive, each once, by every reader")
 def _():
     begun = time.monotonic()
-    made = Product.objects.bulk_create([Product(title=f"p{number}", price=number, stock=number) for number in range(1_500)])
+    made = Product.objects.bulk_create([Product(title=f"p{number}", price=number, stock=number) for number in range(400)])
     told(*[("Product", "entered", str(product.pk), 1) for product in made])
-    print(f"measured: 1500 rows of one statement told by 4 APIs and Kafka in {time.monotonic() - begun:.2f} s", flush=True)
+    print(f"measured: 400 rows of one statement told by 4 APIs and Kafka in {time.monotonic() - begun:.2f} s", flush=True)
 
 
 connection.close()

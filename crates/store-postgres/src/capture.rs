@@ -73,13 +73,17 @@ fn fnv(text: &str) -> u64 {
 fn statements(model: &Model, entity: &Entity, schema: &str) -> String {
     let capturing = Capturing { model, entity };
     let (number, table) = (entity.number, quoted(&entity.table));
-    let settings = format!("LANGUAGE plpgsql SECURITY DEFINER SET search_path = {}, pg_temp SET timezone = 'UTC'", quoted(schema));
+    let settings = format!("LANGUAGE plpgsql SECURITY DEFINER SET search_path = {}, pg_temp", quoted(schema));
     let mut text = format!(
         "CREATE OR REPLACE FUNCTION ff_capture_revision_{number}() RETURNS trigger {settings} AS $capture$\nBEGIN\n{}END $capture$;\n\
          CREATE OR REPLACE FUNCTION ff_capture_event_{number}() RETURNS trigger {settings} AS $capture$\n{}END $capture$;\n",
         capturing.before(),
         capturing.after()
     );
+    // Else anyone could put them on a table of their own, and make events.
+    for function in ["revision", "event"] {
+        let _ = writeln!(text, "REVOKE ALL ON FUNCTION ff_capture_{function}_{number}() FROM PUBLIC;");
+    }
     let triggers = [
         (BEFORE, "BEFORE INSERT OR UPDATE", "ROW", format!("ff_capture_revision_{number}()")),
         (AFTER, "AFTER INSERT OR UPDATE OR DELETE", "ROW", format!("ff_capture_event_{number}()")),

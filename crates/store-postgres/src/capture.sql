@@ -1,6 +1,10 @@
+-- In plpgsql, whose expressions are planned once a session; a function in SQL that is not put into its caller is planned at each call.
 CREATE OR REPLACE FUNCTION ff_wire_varint(n int8) RETURNS bytea LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE done bytea := ''; rest int8 := n;
 BEGIN
+  IF n BETWEEN 0 AND 127 THEN
+    RETURN set_byte('\x00'::bytea, 0, n::int4);
+  END IF;
   -- The sign is a bit like the others: what is left after one shift is not negative.
   WHILE rest < 0 OR rest > 127 LOOP
     done := done || set_byte('\x00'::bytea, 0, (rest & 127)::int4 | 128);
@@ -8,46 +12,73 @@ BEGIN
   END LOOP;
   RETURN done || set_byte('\x00'::bytea, 0, rest::int4);
 END $$;
-CREATE OR REPLACE FUNCTION ff_wire_bytes(b bytea) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-  AS $$ SELECT ff_wire_varint(length(b)) || b $$;
-CREATE OR REPLACE FUNCTION ff_wire_text(a text) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-  AS $$ SELECT ff_wire_bytes(convert_to(a, 'UTF8')) $$;
-CREATE OR REPLACE FUNCTION ff_wire_reversed(b bytea) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-  AS $$ SELECT substr(b, 8, 1) || substr(b, 7, 1) || substr(b, 6, 1) || substr(b, 5, 1) || substr(b, 4, 1) || substr(b, 3, 1) || substr(b, 2, 1)
-    || substr(b, 1, 1) $$;
+CREATE OR REPLACE FUNCTION ff_wire_bytes(b bytea) RETURNS bytea LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+  IF length(b) <= 127 THEN
+    RETURN set_byte('\x00'::bytea, 0, length(b)) || b;
+  END IF;
+  RETURN ff_wire_varint(length(b)) || b;
+END $$;
+CREATE OR REPLACE FUNCTION ff_wire_text(a text) RETURNS bytea LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+  AS $$ BEGIN RETURN ff_wire_bytes(convert_to(a, 'UTF8')); END $$;
+CREATE OR REPLACE FUNCTION ff_wire_reversed(b bytea) RETURNS bytea LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+  RETURN substr(b, 8, 1) || substr(b, 7, 1) || substr(b, 6, 1) || substr(b, 5, 1) || substr(b, 4, 1) || substr(b, 3, 1) || substr(b, 2, 1)
+    || substr(b, 1, 1);
+END $$;
 CREATE OR REPLACE FUNCTION ff_wire_refuse(what text, place text) RETURNS bytea LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION '% holds %, which no event can say', place, what USING ERRCODE = 'data_exception'; END $$;
-CREATE OR REPLACE FUNCTION ff_wire_float(a float8, place text) RETURNS bytea LANGUAGE sql STRICT
-  AS $$ SELECT CASE WHEN a IN ('NaN', 'Infinity', '-Infinity') THEN ff_wire_refuse(a::text, place) ELSE ff_wire_reversed(float8send(a)) END $$;
-CREATE OR REPLACE FUNCTION ff_wire_decimal(a numeric, digits int4, place text) RETURNS bytea LANGUAGE sql STRICT
-  AS $$ SELECT CASE WHEN a = 'NaN' OR NOT ff_fits(a * power(10::numeric, digits)) THEN ff_wire_refuse(a::text, place)
-    ELSE ff_wire_text(round(a, digits)::text) END $$;
-CREATE OR REPLACE FUNCTION ff_wire_moment(us int8) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-  SELECT ff_wire_bytes(CASE WHEN s <> 0 THEN '\x08'::bytea || ff_wire_varint(s) ELSE '' END
-    || CASE WHEN us <> s * 1000000 THEN '\x10'::bytea || ff_wire_varint((us - s * 1000000) * 1000) ELSE '' END)
-  FROM (SELECT (us - ((us % 1000000) + 1000000) % 1000000) / 1000000 AS s) AS m $$;
-CREATE OR REPLACE FUNCTION ff_wire_date_time(a timestamptz, place text) RETURNS bytea LANGUAGE sql STRICT AS $$
-  SELECT CASE WHEN a < '0001-01-01 00:00:00+00' OR a >= '10000-01-01 00:00:00+00' THEN ff_wire_refuse(a::text, place)
-    ELSE ff_wire_moment((extract(epoch FROM a) * 1000000)::int8) END $$;
-CREATE OR REPLACE FUNCTION ff_wire_date(a date, place text) RETURNS bytea LANGUAGE sql STRICT AS $$
-  SELECT CASE WHEN a < '0001-01-01' OR a > '9999-12-31' THEN ff_wire_refuse(a::text, place) ELSE ff_wire_text(to_char(a, 'YYYY-MM-DD')) END $$;
+CREATE OR REPLACE FUNCTION ff_wire_float(a float8, place text) RETURNS bytea LANGUAGE plpgsql STRICT AS $$
+BEGIN
+  IF a = 'NaN' OR a = 'Infinity' OR a = '-Infinity' THEN RETURN ff_wire_refuse(a::text, place); END IF;
+  RETURN ff_wire_reversed(float8send(a));
+END $$;
+CREATE OR REPLACE FUNCTION ff_wire_decimal(a numeric, digits int4, place text) RETURNS bytea LANGUAGE plpgsql STRICT AS $$
+BEGIN
+  IF a = 'NaN' OR abs(a) >= power(10::numeric, 18 - digits) THEN RETURN ff_wire_refuse(a::text, place); END IF;
+  RETURN ff_wire_text(round(a, digits)::text);
+END $$;
+CREATE OR REPLACE FUNCTION ff_wire_moment(us int8) RETURNS bytea LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE rest int8 := ((us % 1000000) + 1000000) % 1000000; seconds int8 := (us - rest) / 1000000; done bytea := '';
+BEGIN
+  IF seconds <> 0 THEN done := '\x08'::bytea || ff_wire_varint(seconds); END IF;
+  IF rest <> 0 THEN done := done || '\x10'::bytea || ff_wire_varint(rest * 1000); END IF;
+  RETURN ff_wire_bytes(done);
+END $$;
+CREATE OR REPLACE FUNCTION ff_wire_date_time(a timestamptz, place text) RETURNS bytea LANGUAGE plpgsql STRICT AS $$
+BEGIN
+  IF a < '0001-01-01 00:00:00+00' OR a >= '10000-01-01 00:00:00+00' THEN RETURN ff_wire_refuse(a::text, place); END IF;
+  RETURN ff_wire_moment((extract(epoch FROM a) * 1000000)::int8);
+END $$;
+CREATE OR REPLACE FUNCTION ff_wire_date_time(a timestamp, place text) RETURNS bytea LANGUAGE plpgsql STRICT AS $$
+BEGIN
+  IF a < '0001-01-01' OR a >= '10000-01-01' THEN RETURN ff_wire_refuse(a::text, place); END IF;
+  RETURN ff_wire_moment((extract(epoch FROM a) * 1000000)::int8);
+END $$;
+CREATE OR REPLACE FUNCTION ff_wire_date(a date, place text) RETURNS bytea LANGUAGE plpgsql STRICT AS $$
+BEGIN
+  IF a < '0001-01-01' OR a > '9999-12-31' THEN RETURN ff_wire_refuse(a::text, place); END IF;
+  RETURN ff_wire_text(to_char(a, 'YYYY-MM-DD'));
+END $$;
 CREATE OR REPLACE FUNCTION ff_wire_json(a json, place text) RETURNS bytea LANGUAGE plpgsql STRICT AS $$
-DECLARE inner_bytes bytea;
+DECLARE done bytea := ''; member record;
 BEGIN
   CASE json_typeof(a)
     WHEN 'null' THEN RETURN '\x0800';
-    WHEN 'boolean' THEN RETURN CASE a::text WHEN 'true' THEN '\x2001'::bytea ELSE '\x2000'::bytea END;
+    WHEN 'boolean' THEN RETURN CASE btrim(a::text) WHEN 'true' THEN '\x2001'::bytea ELSE '\x2000'::bytea END;
     WHEN 'number' THEN RETURN '\x11'::bytea || ff_wire_float((a #>> '{}')::float8, place);
     WHEN 'string' THEN RETURN '\x1a'::bytea || ff_wire_text(a #>> '{}');
     WHEN 'object' THEN
-      SELECT coalesce(string_agg('\x0a'::bytea || ff_wire_bytes('\x0a'::bytea || ff_wire_text(key)
-        || '\x12'::bytea || ff_wire_bytes(ff_wire_json(value, place))), '' ORDER BY at), '')
-        INTO inner_bytes FROM json_each(a) WITH ORDINALITY AS e(key, value, at);
-      RETURN '\x2a'::bytea || ff_wire_bytes(inner_bytes);
+      FOR member IN SELECT e.key, e.value FROM json_each(a) AS e LOOP
+        done := done || '\x0a'::bytea || ff_wire_bytes('\x0a'::bytea || ff_wire_text(member.key)
+          || '\x12'::bytea || ff_wire_bytes(ff_wire_json(member.value, place)));
+      END LOOP;
+      RETURN '\x2a'::bytea || ff_wire_bytes(done);
     ELSE
-      SELECT coalesce(string_agg('\x0a'::bytea || ff_wire_bytes(ff_wire_json(value, place)), '' ORDER BY at), '')
-        INTO inner_bytes FROM json_array_elements(a) WITH ORDINALITY AS e(value, at);
-      RETURN '\x32'::bytea || ff_wire_bytes(inner_bytes);
+      FOR member IN SELECT e.value FROM json_array_elements(a) AS e LOOP
+        done := done || '\x0a'::bytea || ff_wire_bytes(ff_wire_json(member.value, place));
+      END LOOP;
+      RETURN '\x32'::bytea || ff_wire_bytes(done);
   END CASE;
 END $$;
 
@@ -74,6 +105,7 @@ BEGIN
   DELETE FROM fourfold_captured WHERE xid = pg_current_xact_id();
   RETURN NULL;
 END $$;
+REVOKE ALL ON FUNCTION ff_capture_flush() FROM PUBLIC;
 CREATE OR REPLACE FUNCTION ff_capture_commit(all_of_it bytea[]) RETURNS void LANGUAGE sql AS $$
   INSERT INTO fourfold_outbox (count, generation, at, by, events) SELECT cardinality(all_of_it), s.generation,
     (extract(epoch FROM clock_timestamp()) * 1000000)::int8, 'postgres:' || session_user,
@@ -89,9 +121,11 @@ BEGIN
   END IF;
   INSERT INTO fourfold_captured (first, event) VALUES (first, event);
 END $$;
-CREATE OR REPLACE FUNCTION ff_capture_floor(of int8, text) RETURNS int8 LANGUAGE sql STABLE AS $$
-  SELECT greatest(coalesce((SELECT revision FROM fourfold_tombstone WHERE entity = $1 AND key = $2), 0),
-    coalesce((SELECT revision FROM fourfold_floor WHERE entity = $1), 0)) $$;
+CREATE OR REPLACE FUNCTION ff_capture_floor(int8, text) RETURNS int8 LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN greatest(coalesce((SELECT revision FROM fourfold_tombstone WHERE entity = $1 AND key = $2), 0),
+    coalesce((SELECT revision FROM fourfold_floor WHERE entity = $1), 0));
+END $$;
 CREATE OR REPLACE FUNCTION ff_capture_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   RAISE EXCEPTION 'TRUNCATE of % is refused: its rows would go without events; use DELETE', TG_TABLE_NAME USING ERRCODE = 'feature_not_supported';

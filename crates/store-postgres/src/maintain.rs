@@ -9,6 +9,7 @@ use fourfold_op::{Error, ErrorCode};
 use fourfold_store::sql::{Change, Dialect, Schema, diff, owner_number, quoted};
 use fourfold_store::{Later, Maintain, Migration, MigrationStep, Pruned, Redacted, Retention, StoreError};
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 use crate::adopt::{self, Parted};
 use crate::capture;
@@ -146,7 +147,13 @@ async fn lock_captured(client: &Client, model: &Model) -> Result<(), Fail> {
     for table in tables {
         let there = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&quoted(&table)]).await?;
         if there.try_get(0)? {
-            client.batch_execute(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", quoted(&table))).await?;
+            let locked = client.batch_execute(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", quoted(&table))).await;
+            locked.map_err(|error| match error.code() {
+                Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                    unavailable(&format!("others are writing to `{table}`; try again when they have ended")).into()
+                }
+                _ => Fail::from(error),
+            })?;
         }
     }
     Ok(client.batch_execute("SET LOCAL lock_timeout = 0").await?)

@@ -22,7 +22,7 @@ pub mod locks {
 /// Positions in one partition of the log.
 pub const PARTITION: u64 = 1 << 20;
 /// Which of these tables a database has, and which functions.
-const VERSION: i32 = 3_000 + POSTGRES_FUNCTIONS_VERSION;
+const VERSION: i32 = 4_000 + POSTGRES_FUNCTIONS_VERSION;
 
 /// A commit is one row of the outbox, then one of the log: its events stand together, and are numbered together.
 ///

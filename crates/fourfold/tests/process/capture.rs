@@ -24,7 +24,8 @@ const FULL_SQL: &str = r#"false, -32768, -1, -9223372036854775808, -0.1, -123456
     '2024-02-29 12:00:00.000001', '0001-01-01', '00000000-0000-0000-0000-0000000000FF', '\x00ff',
     '{"b": [1, -2.5, 1e300, "x", true, null, {}, []], "a": {"ü": ""}}', '[0]', '{true,false}', '{0,-1,2147483647}', '{1,-1}', '{0.5,1e-300}',
     '{0.001,-1}', '{"","a,\"b"}', '{9999-12-31}', '{1970-01-01 00:00:00Z,1970-01-01 00:00:01.5Z}', '{00000000-0000-0000-0000-000000000001}'"#;
-const CHANGED: &str = r#"{"flag": null, "int": 300, "price": "0.000", "text": "", "at": "2024-01-01T00:00:00Z", "ints": [], "old_json": null, "texts": ["new"]}"#;
+const CHANGED: &str = r#"{"flag": null, "int": 300, "price": "0.000", "text": "", "at": "2024-01-01T00:00:00Z", "ints": [],
+    "old_json": null, "texts": ["new"]}"#;
 const CHANGED_SQL: &str = "flag = NULL, int = 300, price = 0, text = '', at = '2024-01-01Z', ints = '{}', old_json = NULL, texts = '{new}'";
 
 /// Every event of the log as digits, but for the byte that says of which entity it is.
@@ -33,7 +34,7 @@ const LOG: &str =
 
 impl Place {
     fn told(&self) -> Vec<Value> {
-        let out = self.run_there(&["events", "tail", "shop", "--json"]).ended(0).out;
+        let out = self.run_there(&["events", "tail", "shop", "--after", "0", "--json"]).ended(0).out;
         out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
@@ -221,5 +222,45 @@ fn a_store_that_is_written_by_fourfold_alone_does_not_capture() {
     crate::binary::run(&folder, &["check", "--write"]).ended(0);
     for command in [&["migrate", "plan"][..], &["migrate", "apply"], &["serve"]] {
         crate::binary::run(&folder, command).ended(4).says("`A` has `@@capture`, and a store in SQLite is written by Fourfold alone");
+    }
+}
+
+#[test]
+fn many_who_write_the_same_rows_leave_every_revision_once_and_in_order() {
+    const ROWS: usize = 4;
+    const WRITES: usize = 40;
+    let Some((place, server)) = shop() else { return };
+    place.sql(&format!("INSERT INTO author (name) SELECT 'a' || g FROM generate_series(1, {ROWS}) AS g"));
+    let theirs = |who: usize| {
+        // Each update is a transaction of its own.
+        let text = format!(
+            "DO $$ BEGIN FOR i IN 1..{WRITES} LOOP UPDATE author SET name = {who} || '-' || i || '-' || id WHERE id = 1 + (i + {who}) % {ROWS}; COMMIT; \
+             END LOOP; END $$"
+        );
+        place.sql(&text);
+    };
+    let ours = || {
+        for number in 0..WRITES {
+            let (path, body) = (format!("/v1/authors/{}", 1 + number % ROWS), format!(r#"{{"name": "ours-{number}"}}"#));
+            let headers = [("content-type", "application/merge-patch+json")];
+            let answer = http(server.address, "PATCH", &path, &headers, body.as_bytes()).unwrap();
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+    };
+    std::thread::scope(|scope| {
+        let theirs = &theirs;
+        (0..3).for_each(|who| drop(scope.spawn(move || theirs(who))));
+        scope.spawn(ours);
+    });
+    place.numbered(&server);
+    let mut last = [0; ROWS + 1];
+    for event in place.told() {
+        let key = usize::try_from(event["key"].as_u64().unwrap()).unwrap();
+        last[key] += 1;
+        assert_eq!(event["revision"], last[key], "of {key}: {event}");
+    }
+    assert_eq!(last.iter().sum::<u64>() as usize, ROWS + 4 * WRITES);
+    for (key, last) in last.iter().enumerate().skip(1) {
+        assert_eq!(server.get(&format!("/v1/authors/{key}")).json()["revision"], *last);
     }
 }
