@@ -137,7 +137,7 @@ fn groups_follow_the_calendar_of_utc() {
 #[test]
 fn new_rows_are_written_out_of_arrays() {
     let writes = TableWrites::of(Dialect::Postgres, &model(), PROFILE);
-    assert_eq!(writes.insert, r#"INSERT INTO "profile" ("id", "revision", "text") VALUES ($1, $2, $3)"#);
+    assert_eq!(writes.insert, r#"INSERT INTO "profile" ("id", "revision", "text") OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3)"#);
     assert_eq!(
         writes.insert_several,
         r#"INSERT INTO "profile" ("id", "revision", "text") SELECT * FROM unnest($1::uuid[], $2::int8[], $3::text[]) ON CONFLICT DO NOTHING RETURNING "id""#
