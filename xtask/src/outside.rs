@@ -38,6 +38,8 @@ enum Kind {
     Conformance,
     /// Starts servers of its own with Kafka in them, and a broker.
     Kafka,
+    /// Likewise, and a PostgreSQL server.
+    KafkaAndPostgres,
 }
 
 const fn client(name: &'static str, tool: Tool, script: &'static str) -> Suite {
@@ -60,6 +62,10 @@ const fn kafka(name: &'static str, tool: Tool, script: &'static str) -> Suite {
     Suite { name, tool, script, kind: Kind::Kafka }
 }
 
+const fn kafka_and_postgres(name: &'static str, tool: Tool, script: &'static str) -> Suite {
+    Suite { name, tool, script, kind: Kind::KafkaAndPostgres }
+}
+
 const SUITES: &[Suite] = &[
     client("curl", Tool::Shell, "curl.sh"),
     checker("audits", Tool::Node, "audits.mjs"),
@@ -80,6 +86,7 @@ const SUITES: &[Suite] = &[
     conformance("centrifuge-python", Tool::Python, "centrifuge_python.py"),
     kafka("kafka-sink", Tool::Python, "kafka_sink.py"),
     kafka("kafka-source", Tool::Python, "kafka_source.py"),
+    kafka_and_postgres("django", Tool::Python, "django_shop.py"),
     // Last: it also runs Python, with what the suites before it have installed.
     checker("docs", Tool::Node, "docs.mjs"),
 ];
@@ -112,7 +119,7 @@ fn run_against(running: Running, chosen: &[&Suite]) -> Tally {
         let begun = Instant::now();
         let tally = suite.run(&running);
         table.push(format!("{:<18} {:>6.1} s  {}", suite.name, begun.elapsed().as_secs_f64(), tally.line()));
-        was_asked |= tally.passed > 0 && !matches!(suite.kind, Kind::Apart | Kind::Conformance | Kind::Kafka);
+        was_asked |= tally.passed > 0 && !matches!(suite.kind, Kind::Apart | Kind::Conformance | Kind::Kafka | Kind::KafkaAndPostgres);
         total.add(tally);
     }
     println!("\n{}", table.join("\n"));
@@ -151,7 +158,7 @@ fn start(workspace: &Workspace, chosen: &[&Suite]) -> Result<Running, String> {
     let (from, home) = places(workspace);
     copy(&from, &home)?;
     // Before the usual one, whose place it takes for a moment.
-    let kafka = chosen.iter().any(|suite| suite.kind == Kind::Kafka && suite.missing().is_none());
+    let kafka = chosen.iter().any(|suite| suite.has_kafka() && suite.missing().is_none());
     let kafka = if kafka { Some(built_with_kafka(workspace, &home)?) } else { None };
     let model = home.join("model");
     copy(&workspace.root.join("examples").join("chinook"), &model)?;
@@ -189,14 +196,14 @@ fn built(workspace: &Workspace, variable: &str, package: &str) -> Result<PathBuf
     if built { Ok(workspace.target.join("release").join(package)) } else { Err(format!("the release build of `{package}` fails")) }
 }
 
-/// The binary that `FOURFOLD_KAFKA_BIN` names, else a copy of the release build with Kafka in it.
+/// The binary that `FOURFOLD_KAFKA_BIN` names, else a copy of the release build with Kafka and PostgreSQL in it.
 fn built_with_kafka(workspace: &Workspace, home: &Path) -> Result<PathBuf, String> {
     if let Some(binary) = std::env::var_os("FOURFOLD_KAFKA_BIN") {
         return Ok(PathBuf::from(binary));
     }
-    let arguments = ["build", "--release", "--package", "fourfold", "--features", "kafka", "--locked"];
+    let arguments = ["build", "--release", "--package", "fourfold", "--features", "kafka,postgres", "--locked"];
     if !process::run(workspace.command("cargo").args(arguments)) {
-        return Err("the release build of `fourfold` with `kafka` fails".to_owned());
+        return Err("the release build of `fourfold` with `kafka,postgres` fails".to_owned());
     }
     let copy = home.join("fourfold-kafka");
     // Not over the one of before, which may still run.
@@ -222,7 +229,13 @@ impl Suite {
     /// Why it is skipped here, if it is.
     fn missing(&self) -> Option<String> {
         let kafka = || tools::missing_for_librdkafka().or_else(|| services::missing("kafka"));
-        self.tool.missing().or_else(|| if self.kind == Kind::Kafka { kafka() } else { None })
+        let postgres = || if self.kind == Kind::KafkaAndPostgres { services::missing("postgres") } else { None };
+        self.tool.missing().or_else(|| if self.has_kafka() { kafka().or_else(postgres) } else { None })
+    }
+
+    /// Whether it needs the binary with everything in it, and a broker.
+    fn has_kafka(&self) -> bool {
+        matches!(self.kind, Kind::Kafka | Kind::KafkaAndPostgres)
     }
 
     fn limit(&self) -> Duration {

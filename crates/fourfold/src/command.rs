@@ -74,13 +74,19 @@ pub enum Command {
         #[arg(default_value = ".")]
         path: PathBuf,
     },
-    /// Write a model from an existing database, and copy its rows
+    /// Write a model from an existing database, and copy its rows or serve them where they are
     Import {
-        /// `sqlite:FILE`
+        /// `sqlite:FILE` or `postgres://…`
         source: String,
         /// The folder to write
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+        /// Copy nothing: the model is of the tables as they are
+        #[arg(long)]
+        in_place: bool,
+        /// Make events of what others write into these tables, too
+        #[arg(long, requires = "in_place")]
+        capture: bool,
     },
     /// Read the log of events, or blank what it holds of a row
     Events {
@@ -140,7 +146,9 @@ impl Command {
             Command::Fmt { path, check } => fmt::run(&path, check),
             Command::Migrate { what } => migrate::run(&what),
             Command::Contract { kind, client, path } => contract::run(kind, if client { View::Client } else { View::Server }, &path),
-            Command::Import { source, out } => import::run(&source, &out),
+            Command::Import { source, out, in_place, capture } => {
+                import::run(&source, &out, if in_place { import::Way::InPlace { capture } } else { import::Way::Copy })
+            }
             Command::Events { what } => events::run(&what),
             Command::Backup { file, path, settings } => backup::run(&file, &path, &settings),
             Command::Restore { file, path, settings } => restore::run(&file, &path, &settings),

@@ -2,15 +2,20 @@
 
 mod convert;
 mod copy;
+mod in_place;
 pub mod introspect;
 pub mod map;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod sqlite;
 pub mod text;
 
 use std::path::Path;
 
 use fourfold_model::SharedModel;
 
-pub use copy::{Copied, copy};
+pub use copy::{Copied, Reading, copy, read};
+pub use in_place::in_place;
 use introspect::Source;
 
 use crate::failure::Failure;
@@ -25,7 +30,8 @@ pub async fn seed(opened: &Opened, model: &SharedModel, file: &Path) -> Result<(
     }
     let source = open(file)?;
     eprintln!("loading {}", file.display());
-    let copied = copy(opened, model, &source, &map::ReadFrom::new()).await?;
+    let reading = read(model, &source, &map::ReadFrom::new())?;
+    let copied = copy(opened, model, reading).await?;
     copied.refuse_differences()?;
     eprintln!("loaded {} rows of {} tables in {:.1?}", copied.rows(), copied.tables.len(), copied.took);
     Ok(())
@@ -33,5 +39,11 @@ pub async fn seed(opened: &Opened, model: &SharedModel, file: &Path) -> Result<(
 
 /// Opens a source database.
 pub fn open(file: &Path) -> Result<Source, Failure> {
-    Source::open(file).map_err(|error| Failure::Use(format!("cannot read `{}` as a SQLite database: {error}", file.display())))
+    sqlite::open(file).map_err(|error| Failure::Use(format!("cannot read `{}` as a SQLite database: {error}", file.display())))
+}
+
+/// Opens a source database by its URL; no password of it is told.
+#[cfg(feature = "postgres")]
+pub fn open_postgres(url: &str) -> Result<Source, Failure> {
+    postgres::open(url)
 }

@@ -93,6 +93,23 @@ impl Opened {
         }
     }
 
+    /// Only a database that others write to can capture what they write.
+    pub fn refuse_capture(&self, model: &SharedModel) -> Result<(), Failure> {
+        let kind = match &self.kind {
+            Kind::Memory => "in memory",
+            Kind::Sqlite(_) => "in SQLite",
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(_) => return Ok(()),
+        };
+        match model.entities.iter().find(|entity| entity.captured) {
+            Some(entity) => Err(Failure::Store(format!(
+                "`{}` has `@@capture`, and a store {kind} is written by Fourfold alone: set `store.url` to `postgres://…`, or take it away",
+                entity.name
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// Resolves when the store cannot go on: the process must end, and recover when it begins again.
     pub async fn failed(&self) {
         match &self.kind {
@@ -147,6 +164,7 @@ fn folder_of(file: &Path) -> &Path {
 
 /// Brings the store to the model; what would lose data is refused by name unless it is allowed.
 pub async fn migrate(opened: &Opened, model: &SharedModel, allow_destructive: bool) -> Result<Vec<String>, Failure> {
+    opened.refuse_capture(model)?;
     let migration = opened.store.migration(model).await.map_err(told)?;
     let lost: Vec<&str> = migration.steps.iter().filter(|step| step.destructive).map(|step| step.title.as_str()).collect();
     if !lost.is_empty() && !allow_destructive {

@@ -114,6 +114,8 @@ pub struct Entity {
     pub internal: bool,
     /// `@@readonly`.
     pub readonly: bool,
+    /// `@@capture`: others write its rows too, and that becomes events.
+    pub captured: bool,
     /// `@@retain(age, by: field)`: seconds and the field.
     pub retain: Option<(u64, FieldId)>,
     /// Whether it can be watched (`@@watch(false)` turns it off).

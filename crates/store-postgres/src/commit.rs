@@ -25,7 +25,7 @@ use futures_util::future::{join, join3};
 
 use crate::Inner;
 use crate::connect::prepared;
-use crate::error::{Fail, misformed, told, unavailable};
+use crate::error::{Fail, misformed, refusal, told, unavailable};
 use crate::lent::Lent;
 use crate::read::constants;
 use crate::system::locks;
@@ -63,6 +63,7 @@ impl From<Fail> for Stop {
     fn from(fail: Fail) -> Stop {
         match fail {
             Fail::Again => Stop::Again,
+            Fail::Refused(error) => Stop::Refused(CommitError::Refused(error)),
             fail => Stop::Failed(fail),
         }
     }
@@ -145,6 +146,7 @@ async fn begun(inner: &Inner, lent: &Lent, plan: &WritePlan, texts: &Texts, side
         bytes: 0,
         loaded: HashMap::new(),
         touched: HashSet::new(),
+        going: HashSet::new(),
         given: HashSet::new(),
         steps: Vec::new(),
         waiting: Vec::new(),
@@ -183,6 +185,8 @@ pub struct Committing<'a> {
     loaded: HashMap<(EntityId, Value), Loaded>,
     /// Rows that this commit has written.
     touched: HashSet<(EntityId, Value)>,
+    /// Rows that this commit is about to delete.
+    going: HashSet<(EntityId, Value)>,
     /// Numbers that counters gave in this commit: by the lock numbers of entity and field.
     given: HashSet<(u32, u32, i64)>,
     /// What became of the steps so far, where each stands alone.
@@ -234,9 +238,15 @@ impl Committing<'_> {
         let entity = self.plan.head(step).entity;
         let definition = self.model().entity(entity);
         !self.plan.deletes(step)
+            && !self.is_adopted(entity)
             && definition.uniques.is_empty()
             && self.texts.table(entity).is_ok_and(|table| table.writes.owned.is_empty())
             || self.may_wait(entity) && self.plan.head(step).key.is_none_or(|key| self.is_new(entity, key))
+    }
+
+    /// Whether an entity's table is of others, with constraints that no model knows.
+    fn is_adopted(&self, entity: EntityId) -> bool {
+        self.inner.adopted.read().contains_key(&self.model().entity(entity).number)
     }
 
     /// Whether a row was looked for and is not there.
@@ -263,6 +273,7 @@ impl Committing<'_> {
 
     async fn step(&mut self, step: usize) -> Done<SettledStep> {
         let plan = self.plan;
+        self.going.clear();
         let head = plan.head(step);
         let loaded = match head.key {
             None => Loaded { row: None, revision_floor: self.inner.floor_of(self.model().entity(head.entity).number) },
@@ -383,11 +394,17 @@ impl Committing<'_> {
     }
 }
 
+/// A constraint that is looked at only at the end, of a table of others.
+fn at_commit_refused(error: &tokio_postgres::Error) -> Stop {
+    Stop::Refused(CommitError::Refused(refusal(error)))
+}
+
 /// What a failed COMMIT means: only some errors say that nothing was written.
 fn at_commit(error: &tokio_postgres::Error) -> Stop {
     match error.code().map(|code| code.code().get(..2).unwrap_or_default().to_owned()).as_deref() {
         Some("40") => Stop::Again,
-        Some("23" | "25") => Stop::Failed(Fail::Error(Error::internal(told(error)))),
+        Some("23") => at_commit_refused(error),
+        Some("25") => Stop::Failed(Fail::Error(Error::internal(told(error)))),
         _ => Stop::Refused(CommitError::Unknown(told(error))),
     }
 }

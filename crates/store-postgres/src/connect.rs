@@ -24,8 +24,10 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 const WAIT_MAX: Duration = Duration::from_secs(5);
 /// Prepared statements of one connection; beyond, all are let go of.
 const STATEMENTS_MAX: usize = 512;
-/// How long one statement may take, and how long a transaction may stand still. A session that hangs holds locks.
-const SESSION: &str = "-c statement_timeout=60000 -c idle_in_transaction_session_timeout=15000 -c lock_timeout=20000";
+/// How long one statement may take, and how long a transaction may stand still. A session that hangs holds locks. A moment without a zone is
+/// UTC. What this session writes has its events already, and is not captured.
+const SESSION: &str = "-c statement_timeout=60000 -c idle_in_transaction_session_timeout=15000 -c lock_timeout=20000 \
+  -c timezone=UTC -c fourfold.own=on";
 
 /// Where the database is, and how it is spoken to.
 #[derive(Clone)]
@@ -47,6 +49,12 @@ impl Target {
         end_the_silent(&mut config);
         let plain = config.get_ssl_mode() == SslMode::Disable;
         Ok(Target { tls: tls(roots.as_deref(), plain)?, config })
+    }
+
+    /// The servers, their ports and the database.
+    pub fn place(&self) -> (Vec<String>, Vec<u16>, Option<String>) {
+        let hosts = self.config.get_hosts().iter().map(|host| format!("{host:?}")).collect();
+        (hosts, self.config.get_ports().to_vec(), self.config.get_dbname().map(str::to_owned))
     }
 
     /// A connection of its own, and what drives it.

@@ -16,6 +16,8 @@ pub enum Fail {
     Stale,
     /// The connection ended: what was not committed is not there.
     Lost(String),
+    /// A constraint of a table of others refuses the row.
+    Refused(Error),
     /// Anything else.
     Error(Error),
 }
@@ -46,7 +48,8 @@ impl From<tokio_postgres::Error> for Fail {
             | SqlState::CANNOT_CONNECT_NOW
             | SqlState::IDLE_SESSION_TIMEOUT
             | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => Fail::Lost(told(&error)),
-            _ => Fail::Error(to_error(&error)),
+            _ if is_constraint(code) => Fail::Refused(refusal(&error)),
+            _ => Fail::Error(refusal(&error)),
         }
     }
 }
@@ -60,7 +63,7 @@ impl Fail {
             Fail::Again => unavailable("the store is busy with the same rows; try again"),
             Fail::Stale => unavailable("the store is being migrated to another model; try again"),
             Fail::Lost(why) => unavailable("the store cannot be reached now").with_private(why),
-            Fail::Error(error) => error,
+            Fail::Refused(error) | Fail::Error(error) => error,
         }
     }
 }
@@ -87,17 +90,35 @@ pub fn told(error: &tokio_postgres::Error) -> String {
     }
 }
 
-fn to_error(error: &tokio_postgres::Error) -> Error {
+/// Whether it is a table that refuses, by a constraint or a type that its owner gave it. A unique index is told apart before.
+fn is_constraint(code: &SqlState) -> bool {
+    ["23502", "23503", "23514", "23P01", "22001", "22P05"].contains(&code.code())
+}
+
+/// What the server's refusal is to a caller.
+pub fn refusal(error: &tokio_postgres::Error) -> Error {
     let code = error.code().map_or("", SqlState::code);
     match code {
         "53100" => Error::new(ErrorCode::StorageFull, "the disk is full; nothing was written").with_private(told(error)),
         "22003" => sum_overflow(),
+        // The constraints of a table of others; this store's own tables have none.
+        "23503" => constraint(error, ErrorCode::FailedPrecondition, "a row refers to one that is not there, or is referred to"),
+        "23502" | "23514" | "23P01" => constraint(error, ErrorCode::InvalidArgument, "the row breaks a constraint of its table"),
+        "22001" => constraint(error, ErrorCode::InvalidArgument, "a text is longer than its column"),
+        "22P05" => constraint(error, ErrorCode::InvalidArgument, "a text or Json holds U+0000, which its column does not take"),
         // No connection, no memory, no lock in time, a server that only reads, a role that may not.
         _ if ["08", "53", "55", "57", "25", "28"].contains(&code.get(..2).unwrap_or_default()) => {
             unavailable("the store cannot be reached now").with_private(told(error))
         }
         _ => Error::internal(told(error)),
     }
+}
+
+/// What a table of others refuses: by the name of its constraint or column, which whoever owns the table gave it.
+fn constraint(error: &tokio_postgres::Error, code: ErrorCode, what: &str) -> Error {
+    let name = error.as_db_error().and_then(|told| told.constraint().or(told.column()));
+    let name = name.map(|name| format!(": `{name}`")).unwrap_or_default();
+    Error::new(code, format!("{what}{name}")).with_private(told(error))
 }
 
 /// `unavailable`, to be tried again in a second.

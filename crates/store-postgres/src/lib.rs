@@ -4,7 +4,9 @@
 //! positions; so a write's answer has none, and a list's cursor says which commits without a position it has shown. It knows plans and
 //! PostgreSQL, and no protocol. Statements come from `fourfold_store::sql`. Read [`PostgresStore`], then `commit`, `sequencer` and `log`.
 
+mod adopt;
 mod bus;
+mod capture;
 mod commit;
 mod connect;
 mod error;
@@ -18,6 +20,7 @@ mod read;
 mod redact;
 mod sequencer;
 mod shown;
+pub mod source;
 mod system;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -70,6 +73,8 @@ pub(crate) struct Inner {
     generation: AtomicU32,
     fingerprint: AtomicU64,
     head: watch::Sender<Head>,
+    /// The tables of others that entities are served from, by the entities' numbers.
+    adopted: RwLock<adopt::Adopted>,
     /// The revision above which new rows of an entity begin, by its number, as it was last seen.
     floors: Mutex<HashMap<u32, u64>>,
     last_at: AtomicI64,
@@ -111,6 +116,7 @@ impl PostgresStore {
             generation: AtomicU32::new(state.generation),
             fingerprint: AtomicU64::new(state.fingerprint),
             head: watch::Sender::new(head),
+            adopted: RwLock::default(),
             floors: Mutex::new(HashMap::new()),
             last_at: AtomicI64::new(0),
             fresh: AtomicBool::new(false),

@@ -1,5 +1,6 @@
 //! Migration and counting.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -8,7 +9,10 @@ use fourfold_op::{Error, ErrorCode};
 use fourfold_store::sql::{Change, Dialect, Schema, diff, owner_number, quoted};
 use fourfold_store::{Later, Maintain, Migration, MigrationStep, Pruned, Redacted, Retention, StoreError};
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
+use crate::adopt::{self, Parted};
+use crate::capture;
 use crate::connect::take;
 use crate::error::{Fail, unavailable};
 use crate::lent::Lent;
@@ -17,6 +21,8 @@ use crate::{Inner, PostgresStore, prune, redact};
 
 /// How long a migration waits for the commits before it to be numbered.
 const NUMBERED_MAX: Duration = Duration::from_secs(30);
+/// Milliseconds that it waits for others to end what they write into a table that is captured.
+const LOCK_MAX_MS: u32 = 30_000;
 /// How often it looks.
 const NUMBERED_LOOK: Duration = Duration::from_millis(10);
 
@@ -26,9 +32,9 @@ impl Maintain for PostgresStore {
             let planned = async {
                 self.inner.open()?;
                 let client = take(&self.inner.pool).await?;
-                changes(&client, model).await
+                planned(&client, model).await
             };
-            let changes = planned.await.map_err(refused)?;
+            let (changes, _) = planned.await.map_err(refused)?;
             let step = |change: Change| MigrationStep { title: change.title, destructive: change.destructive, statement: change.statement };
             Ok(Migration { steps: changes.into_iter().map(step).collect() })
         })
@@ -96,9 +102,10 @@ impl Inner {
             locks::MODEL
         );
         client.batch_execute(&begin).await?;
+        lock_captured(client, model).await?;
         self.all_numbered(client).await?;
         let state = State::of(&client.query_one(STATE, &[]).await?)?;
-        let changes = changes(client, model).await?;
+        let (changes, parted) = planned(client, model).await?;
         for change in &changes {
             apply(client, change).await?;
         }
@@ -109,7 +116,9 @@ impl Inner {
         drop_owned(client, model).await?;
         let text = "UPDATE fourfold_state SET schema = $1, fingerprint = $2, generation = $3, floor = $4";
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let schema = Schema::of(Dialect::Postgres, model).to_text();
+        adopt::note(client, &parted).await?;
+        *self.adopted.write() = adopt::adopted(client, model, &parted).await?;
+        let schema = parted.own.to_text();
         let generation_now = i32::try_from(generation).unwrap_or(i32::MAX);
         client.execute(text, &[&schema, &model.fingerprint.cast_signed(), &generation_now, &number(floor)]).await?;
         client.batch_execute("COMMIT").await?;
@@ -130,7 +139,28 @@ impl Inner {
     }
 }
 
-async fn changes(client: &Client, model: &Model) -> Result<Vec<Change>, Fail> {
+/// Holds back others' writes into tables that are captured, or are to be: what they wrote before is numbered before, by the model before.
+async fn lock_captured(client: &Client, model: &Model) -> Result<(), Fail> {
+    let mut tables: BTreeSet<String> = capture::captured(client).await?.into_keys().collect();
+    tables.extend(model.entities.iter().filter(|entity| entity.captured).map(|entity| entity.table.to_string()));
+    client.batch_execute(&format!("SET LOCAL lock_timeout = {LOCK_MAX_MS}")).await?;
+    for table in tables {
+        let there = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&quoted(&table)]).await?;
+        if there.try_get(0)? {
+            let locked = client.batch_execute(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", quoted(&table))).await;
+            locked.map_err(|error| match error.code() {
+                Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                    unavailable(&format!("others are writing to `{table}`; try again when they have ended")).into()
+                }
+                _ => Fail::from(error),
+            })?;
+        }
+    }
+    Ok(client.batch_execute("SET LOCAL lock_timeout = 0").await?)
+}
+
+/// The steps to a model, and which of its tables are this store's own.
+async fn planned(client: &Client, model: &Model) -> Result<(Vec<Change>, Parted), Fail> {
     let want = Schema::of(Dialect::Postgres, model);
     if let Some(table) = want.tables.iter().find(|table| table.name.starts_with("fourfold_") || table.name.starts_with("pg_")) {
         let message = format!("the table name `{}` is the store's own; name another with @@name(table:)", table.name);
@@ -138,7 +168,11 @@ async fn changes(client: &Client, model: &Model) -> Result<Vec<Change>, Fail> {
     }
     let row = client.query_one("SELECT schema FROM fourfold_state", &[]).await?;
     let have = Schema::from_text(row.try_get(0)?).ok_or_else(|| Error::internal("the database's own schema text cannot be read"))?;
-    Ok(diff(Dialect::Postgres, &have, &want))
+    let mut parted = adopt::part(client, model, &have, want).await?;
+    let mut changes = std::mem::take(&mut parted.changes);
+    changes.extend(diff(Dialect::Postgres, &have, &parted.own));
+    changes.extend(capture::changes(client, model).await?);
+    Ok((changes, parted))
 }
 
 async fn rows_of(client: &Client, table: &str) -> Result<u64, Fail> {

@@ -4,6 +4,7 @@ use fourfold_op::Epoch;
 use fourfold_store::sql::functions::{POSTGRES_FUNCTIONS, POSTGRES_FUNCTIONS_VERSION};
 use tokio_postgres::{Client, Row};
 
+use crate::capture::CAPTURE;
 use crate::error::Fail;
 
 /// Locks of the database's own kind, by number; each is one that nobody else uses.
@@ -21,7 +22,7 @@ pub mod locks {
 /// Positions in one partition of the log.
 pub const PARTITION: u64 = 1 << 20;
 /// Which of these tables a database has, and which functions.
-const VERSION: i32 = 1_000 + POSTGRES_FUNCTIONS_VERSION;
+const VERSION: i32 = 4_000 + POSTGRES_FUNCTIONS_VERSION;
 
 /// A commit is one row of the outbox, then one of the log: its events stand together, and are numbered together.
 ///
@@ -42,6 +43,7 @@ CREATE TABLE IF NOT EXISTS fourfold_counter (entity int8 NOT NULL, field int8 NO
 CREATE TABLE IF NOT EXISTS fourfold_side (space int2 NOT NULL, key bytea NOT NULL, version int8 NOT NULL, bytes bytea NOT NULL, keep_until int8,
   PRIMARY KEY (space, key));
 CREATE INDEX IF NOT EXISTS fourfold_side_until ON fourfold_side (keep_until) WHERE keep_until IS NOT NULL;
+CREATE TABLE IF NOT EXISTS fourfold_adopted (number int8 PRIMARY KEY, name text NOT NULL);
 CREATE TABLE IF NOT EXISTS fourfold_lease (name text PRIMARY KEY, holder text NOT NULL, term int8 NOT NULL, until timestamptz NOT NULL);
 ";
 
@@ -101,7 +103,9 @@ pub async fn set_up(client: &Client) -> Result<(), Fail> {
          ON CONFLICT (one) DO UPDATE SET version = excluded.version",
         new_epoch()
     );
-    let text = format!("BEGIN; SELECT pg_advisory_xact_lock({}); {SYSTEM} {POSTGRES_FUNCTIONS} {state}; COMMIT", locks::SETUP);
+    let schema: String = client.query_one("SELECT quote_ident(current_schema())", &[]).await?.try_get(0)?;
+    let capture = CAPTURE.replace("@schema@", &schema);
+    let text = format!("BEGIN; SELECT pg_advisory_xact_lock({}); {SYSTEM} {POSTGRES_FUNCTIONS} {capture} {state}; COMMIT", locks::SETUP);
     let done = client.batch_execute(&text).await;
     if done.is_err() {
         // What failed is told; that the connection is of no use any more is seen by whoever takes it next.

@@ -14,6 +14,9 @@ use crate::numeric;
 const EPOCH_DAYS: i32 = 10_957;
 const EPOCH_US: i64 = 10_957 * 86_400_000_000;
 
+/// What stands before the text of a `jsonb`.
+const JSONB_VERSION: u8 = 1;
+
 type Failed = Box<dyn StdError + Sync + Send>;
 
 /// A parameter: enums stand by their columns' text, and a number takes the type that the statement gives it.
@@ -79,7 +82,12 @@ fn put(value: &Value, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Failed> {
         Value::Date(days) => out.put_i32(days.checked_sub(EPOCH_DAYS).ok_or("a day out of range")?),
         Value::Uuid(bytes) => out.put_slice(bytes),
         Value::Bytes(bytes) => out.put_slice(bytes),
-        Value::Json(text) => out.put_slice(text.as_bytes()),
+        Value::Json(text) => {
+            if *ty == Type::JSONB {
+                out.put_u8(JSONB_VERSION);
+            }
+            out.put_slice(text.as_bytes());
+        }
         Value::List(values) => put_list(values, ty, out)?,
         Value::Enum(_) | Value::Owned(_) => return Err("a value without a form of its own".into()),
     }
@@ -172,6 +180,7 @@ fn take(model: &Model, codec: Codec, raw: &[u8], ty: &Type) -> Option<Value> {
         Codec::Date => Value::Date(i32::from_be_bytes(raw.try_into().ok()?).checked_add(EPOCH_DAYS)?),
         Codec::Uuid => Value::Uuid(raw.try_into().ok()?),
         Codec::Bytes => Value::Bytes(Bytes::copy_from_slice(raw)),
+        Codec::Json if *ty == Type::JSONB => Value::Json(text(raw.strip_prefix(&[JSONB_VERSION])?)?.into()),
         Codec::Json => Value::Json(text(raw)?.into()),
         Codec::Enum(id) => Value::Enum(model.enumeration(id).by_column(text(raw)?)?.number),
         Codec::List(_) => return None,

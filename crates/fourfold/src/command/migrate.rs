@@ -43,6 +43,7 @@ async fn plan(path: &Path, settings: &SettingFlags) -> Result<(), Failure> {
     let loaded = load::load(path)?;
     let config = settings.config(loaded.files.folder())?;
     let opened = load::open_store(&config).await?;
+    opened.refuse_capture(&loaded.model)?;
     let migration = opened.store.migration(&loaded.model).await.map_err(told)?;
     for step in &migration.steps {
         say!("{}{}", step.title, if step.destructive { "  (loses data)" } else { "" });

@@ -13,7 +13,7 @@ use fourfold_op::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::convert::convert;
-use super::introspect::{Source, Table, quote};
+use super::introspect::{Asked, Cell, Column, Source, Table};
 use super::map::ReadFrom;
 use crate::failure::Failure;
 use crate::load::Opened;
@@ -81,22 +81,31 @@ struct Load<'a> {
     why: Vec<String>,
 }
 
-/// Copies every table that an entity of the model has, and reads everything back.
-pub async fn copy(opened: &Opened, model: &SharedModel, source: &Source, read_from: &ReadFrom) -> Result<Copied, Failure> {
+/// What was read of a source.
+pub struct Reading<'a> {
+    loads: Vec<Load<'a>>,
+    refused: Vec<String>,
+    rows: u64,
+}
+
+/// Reads every table that an entity of the model has.
+pub fn read<'a>(model: &'a SharedModel, source: &'a Source, read_from: &ReadFrom) -> Asked<Reading<'a>> {
+    let mut reading = Reading { loads: Vec::new(), refused: Vec::new(), rows: source.tables.iter().map(|table| table.rows).sum() };
+    for (id, entity) in model.entity_ids() {
+        if let Some(table) = source.tables.iter().find(|table| entity.table.eq_ignore_ascii_case(&table.name)) {
+            reading.loads.push(read_table(model, (source, read_from), id, entity, table, &mut reading.refused)?);
+        }
+    }
+    Ok(reading)
+}
+
+/// Writes what was read, reads everything back, and compares it.
+pub async fn copy(opened: &Opened, model: &SharedModel, reading: Reading<'_>) -> Result<Copied, Failure> {
     let begun = Instant::now();
     let opened_model: SharedModel = Arc::new(open_to_all(model));
     let engine = Engine::new(opened.for_engine(), opened_model, opened.generation(), Limits::default());
-    let total = source.tables.iter().map(|table| table.rows).sum();
-    let bar = progress(total);
-    let (mut refused, mut loads) = (Vec::new(), Vec::new());
-    for (id, entity) in model.entity_ids() {
-        if let Some(table) = source.tables.iter().find(|table| entity.table.eq_ignore_ascii_case(&table.name)) {
-            loads.push(
-                read_table(model, (source, read_from), id, entity, table, &mut refused)
-                    .map_err(|error| Failure::Failed(format!("`{}`: {error}", table.name)))?,
-            );
-        }
-    }
+    let bar = progress(reading.rows);
+    let Reading { mut loads, mut refused, .. } = reading;
     let unread = refused.len();
     write_all(&engine, &mut loads, &bar).await?;
     let unwritten: usize = loads.iter().map(|load| load.waiting.len()).sum();
@@ -139,40 +148,50 @@ fn read_table<'a>(
     entity: &'a Entity,
     table: &'a Table,
     refused: &mut Vec<String>,
-) -> rusqlite::Result<Load<'a>> {
+) -> Asked<Load<'a>> {
     let (fields, columns) = columns(entity, table, read_from);
-    let keys: Vec<String> = table.columns.iter().filter(|column| column.key > 0).map(|column| quote(&column.name)).collect();
-    let order = if keys.is_empty() { String::new() } else { format!(" ORDER BY {}", keys.join(", ")) };
-    let mut statement = source.connection.prepare(&format!("SELECT {} FROM {}{order}", columns.join(", "), quote(&table.name)))?;
-    let mut rows = statement.query([])?;
     let mut load = Load { id, entity, table, fields: fields.clone(), waiting: Vec::new(), checksum: 0, why: Vec::new() };
     let mut line = 0;
-    while let Some(row) = rows.next()? {
+    source.rows.each(table, &columns, &mut |cells| {
         line += 1;
-        let mut set = Vec::with_capacity(fields.len());
-        for (at, field) in fields.iter().enumerate() {
-            match convert(model, entity.field(*field).ty, row.get_ref(at)?) {
-                Ok(value) => set.push((*field, value)),
-                Err(why) => refused.push(format!("{}.{} row {line}: {why}", table.name, entity.field(*field).column)),
-            }
-        }
+        let set = converted(model, (entity, table), &fields, cells, line, refused);
         if set.len() == fields.len() {
             load.checksum = load.checksum.wrapping_add(checksum(set.iter().map(|(_, value)| value)));
             load.waiting.push(keyed(entity, set));
         }
-    }
+        true
+    })?;
     Ok(load)
 }
 
+/// The values of a row that their fields take; the others are refused by name.
+fn converted(
+    model: &Model,
+    (entity, table): (&Entity, &Table),
+    fields: &[FieldId],
+    cells: &[Cell<'_>],
+    line: usize,
+    refused: &mut Vec<String>,
+) -> Vec<(FieldId, Value)> {
+    let mut set = Vec::with_capacity(fields.len());
+    for (field, cell) in fields.iter().zip(cells) {
+        match convert(model, entity.field(*field).ty, *cell) {
+            Ok(value) => set.push((*field, value)),
+            Err(why) => refused.push(format!("{}.{} row {line}: {why}", table.name, entity.field(*field).column)),
+        }
+    }
+    set
+}
+
 /// The fields that have a column in the source, and those columns.
-fn columns(entity: &Entity, table: &Table, read_from: &ReadFrom) -> (Vec<FieldId>, Vec<String>) {
-    let has = |column: &str| table.columns.iter().any(|known| known.name.eq_ignore_ascii_case(column));
+fn columns<'t>(entity: &Entity, table: &'t Table, read_from: &ReadFrom) -> (Vec<FieldId>, Vec<&'t Column>) {
+    let find = |column: &str| table.columns.iter().find(|known| known.name.eq_ignore_ascii_case(column));
     let column = |field: &Field| match read_from.get(&(table.name.clone(), field.name.to_string())) {
-        Some(other) => other.clone(),
-        None => Some(field.column.to_string()).filter(|column| has(column)),
+        Some(other) => find(other.as_deref()?),
+        None => find(&field.column),
     };
     let fields = entity.field_ids().filter(|(_, field)| field.name != "revision" && field.computed.is_none());
-    fields.filter_map(|(id, field)| Some((id, quote(&column(field)?)))).unzip()
+    fields.filter_map(|(id, field)| Some((id, column(field)?))).unzip()
 }
 
 fn keyed(entity: &Entity, mut set: Vec<(FieldId, Value)>) -> IngestRow {

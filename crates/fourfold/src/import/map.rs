@@ -7,7 +7,7 @@ mod types;
 
 use std::collections::BTreeMap;
 
-use super::introspect::{Column, Source, Table};
+use super::introspect::{Asked, Column, Source, Table};
 use naming::{Names, TypeName};
 use relations::Relations;
 
@@ -44,12 +44,14 @@ pub struct Mapped {
     pub read_from: ReadFrom,
     /// What was left out or changed, for people.
     pub notes: Vec<String>,
+    /// Whether what others write becomes events too.
+    pub captured: bool,
 }
 
 /// Maps every table.
-pub fn map(source: &Source) -> rusqlite::Result<Mapped> {
+pub fn map(source: &Source) -> Asked<Mapped> {
     let notes = source.left_out.iter().map(|what| format!("{what} has no form in a model and was left out")).collect();
-    let mut mapped = Mapped { entities: Vec::new(), read_from: ReadFrom::new(), notes };
+    let mut mapped = Mapped { entities: Vec::new(), read_from: ReadFrom::new(), notes, captured: false };
     let types = naming::types(source.tables.iter().map(|table| table.name.as_str()));
     let relations = Relations::of(source, &mut mapped.notes)?;
     let mut taken = Vec::new();
@@ -79,7 +81,7 @@ struct Named {
 }
 
 impl Mapper<'_> {
-    fn entity(&mut self, name: &TypeName) -> rusqlite::Result<Entity> {
+    fn entity(&mut self, name: &TypeName) -> Asked<Entity> {
         let own_key = self.relations.own_key(self.table);
         let columns: Vec<&Column> = self.table.columns.iter().filter(|column| own_key != Some(&column.name)).collect();
         let named = self.named(&columns);
@@ -116,7 +118,7 @@ impl Mapper<'_> {
         named.into_iter().flatten().collect()
     }
 
-    fn key(&mut self, own_key: Option<&str>) -> rusqlite::Result<Member> {
+    fn key(&mut self, own_key: Option<&str>) -> Asked<Member> {
         let column = own_key.and_then(|name| self.table.columns.iter().find(|column| column.name == name));
         let Some(column) = column else {
             self.note(format!("`{}` has no key of one column that is no relation, so its rows get an `id` of their own", self.table.name));
@@ -126,6 +128,8 @@ impl Mapper<'_> {
         let ty = types::key(self.source, self.table, column, &mut self.mapped.notes)?;
         let mut attributes = vec!["@key".to_owned()];
         match ty {
+            // In place, whoever owns the table says where its keys come from.
+            "Int" | "BigInt" if self.source.in_place && !column.counted => {}
             "Int" | "BigInt" => attributes.push("@default(next())".into()),
             "Uuid" => attributes.push("@default(uuid7())".into()),
             _ => {}
@@ -136,7 +140,7 @@ impl Mapper<'_> {
         Ok(Member { name: "id".into(), ty: ty.into(), attributes })
     }
 
-    fn member(&mut self, column: &Column, named: &Named) -> rusqlite::Result<Member> {
+    fn member(&mut self, column: &Column, named: &Named) -> Asked<Member> {
         let nullable = column.nullable || self.has_nulls_all_the_same(column)?;
         let (ty, mut attributes) = match self.relations.target(self.table, &column.name) {
             Some(relation) => {
@@ -145,7 +149,9 @@ impl Mapper<'_> {
             }
             None => types::scalar(self.source, self.table, column, &mut self.mapped.notes)?,
         };
-        if matches!(column.name.to_lowercase().as_str(), "id" | "revision") {
+        if self.source.in_place {
+            attributes.extend(Some(column_attribute(&column.name)).filter(|_| column.name != named.stored));
+        } else if matches!(column.name.to_lowercase().as_str(), "id" | "revision") {
             self.note(format!(
                 "`{}.{}` became `{}`: the store has a column of that name itself",
                 self.table.name, column.name, named.stored
@@ -154,11 +160,13 @@ impl Mapper<'_> {
         } else if column.name != named.stored {
             attributes.push(column_attribute(&column.name));
         }
-        Ok(Member { name: named.name.clone(), ty: format!("{ty}{}", if nullable { "?" } else { "" }), attributes })
+        // A list is never null: a null of the source is an empty one.
+        let mark = if nullable && !ty.ends_with("[]") { "?" } else { "" };
+        Ok(Member { name: named.name.clone(), ty: format!("{ty}{mark}"), attributes })
     }
 
-    /// SQLite keeps nulls in a column that was declared otherwise later.
-    fn has_nulls_all_the_same(&mut self, column: &Column) -> rusqlite::Result<bool> {
+    /// A source may keep nulls in a column that was declared otherwise later.
+    fn has_nulls_all_the_same(&mut self, column: &Column) -> Asked<bool> {
         let nulls = types::Probe::new(self.source, self.table, column).has_nulls()?;
         if nulls && !column.nullable {
             let declared = if column.key > 0 { "is of the key" } else { "is declared NOT NULL" };

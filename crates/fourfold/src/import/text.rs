@@ -16,12 +16,12 @@ pub fn text(name: &str, mapped: &Mapped) -> String {
     );
     for entity in &mapped.entities {
         text.push('\n');
-        write_entity(&mut text, entity);
+        write_entity(&mut text, entity, mapped.captured);
     }
     text
 }
 
-fn write_entity(text: &mut String, entity: &Entity) {
+fn write_entity(text: &mut String, entity: &Entity, captured: bool) {
     let _ = writeln!(text, "entity {} {{", entity.name);
     for member in &entity.members {
         let line = format!("  {} {} {}", member.name, member.ty, member.attributes.join(" "));
@@ -36,6 +36,9 @@ fn write_entity(text: &mut String, entity: &Entity) {
     }
     let plural = entity.plural.as_ref().map_or_else(String::new, |plural| format!("plural: \"{plural}\", "));
     let _ = writeln!(text, "  @@name({plural}table: {})", serde_json::Value::from(entity.table.as_str()));
+    if captured {
+        text.push_str("  @@capture\n");
+    }
     let _ = writeln!(text, "  // to open it to readers: @@allow(read, true)");
     let _ = writeln!(text, "  {RULE}\n}}");
 }

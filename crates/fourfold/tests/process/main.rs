@@ -4,10 +4,14 @@
 
 mod backup;
 mod binary;
+#[cfg(feature = "postgres")]
+mod capture;
 mod commands;
 mod dev;
 mod events;
 mod import;
+#[cfg(feature = "postgres")]
+mod import_postgres;
 mod kill;
 mod ledger;
 mod migrate;

@@ -228,6 +228,7 @@ fn empty_entity(item: &Item, name: &Word) -> Entity {
         require_revision: false,
         internal: false,
         readonly: false,
+        captured: false,
         retain: None,
         watch: true,
         expose: Expose { rest: true, graphql: true, grpc: true, websocket: true },

@@ -9,8 +9,22 @@ use crate::model::*;
 use crate::names;
 use crate::typing::{RowKind, is_broken};
 
-const KNOWN: [&str; 13] =
-    ["allow", "before", "cache", "expose", "index", "internal", "name", "readonly", "require_revision", "retain", "unique", "was", "watch"];
+const KNOWN: [&str; 14] = [
+    "allow",
+    "before",
+    "cache",
+    "capture",
+    "expose",
+    "index",
+    "internal",
+    "name",
+    "readonly",
+    "require_revision",
+    "retain",
+    "unique",
+    "was",
+    "watch",
+];
 /// `@@allow` and the like may stand several times.
 const REPEATABLE: [&str; 4] = ["allow", "index", "unique", "before"];
 /// Fields of one index.
@@ -49,7 +63,7 @@ impl Resolver<'_> {
             "index" => self.index_block(id, attr),
             "unique" => self.unique_block(id, attr),
             "cache" => self.cache_block(id, attr),
-            "require_revision" | "internal" | "readonly" => self.flag_block(id, attr),
+            "require_revision" | "internal" | "readonly" | "capture" => self.flag_block(id, attr),
             "retain" => self.retain_block(id, attr),
             "watch" => self.watch_block(id, attr),
             "expose" => self.expose_block(id, attr),
@@ -261,6 +275,7 @@ impl Resolver<'_> {
         self.change_entity(id, |entity| match name.as_str() {
             "require_revision" => entity.require_revision = true,
             "internal" => entity.internal = true,
+            "capture" => entity.captured = true,
             _ => entity.readonly = true,
         });
     }

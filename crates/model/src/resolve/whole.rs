@@ -22,6 +22,7 @@ impl Resolver<'_> {
             }
             self.contradictions(RowKind::Entity(id));
             self.public_cache(id);
+            self.captured(id);
             self.unwatchable(id);
             self.enums_of_rules(id);
             self.unindexed_views(id);
@@ -64,6 +65,35 @@ impl Resolver<'_> {
                 &span,
                 "`@@cache(public)` where a read rule asks who calls",
                 "a shared cache would show it to everybody; expected `private`",
+            );
+        }
+    }
+
+    /// What the server puts into a row cannot be in one that others write.
+    fn captured(&mut self, id: EntityId) {
+        let entity = self.model.entity(id);
+        if !entity.captured {
+            return;
+        }
+        let why = |(field_id, field): (FieldId, &Field)| {
+            let what = match field {
+                _ if field.computed.is_some() => "`@computed`",
+                _ if field.set.is_some() => "`@set`",
+                _ if matches!(field.ty.base, Base::Owned(_)) => "a list of owned values",
+                _ if field_id != KEY && matches!(field.default, Some(Default::Next)) => "`@default(next())`",
+                _ => return None,
+            };
+            Some((field.name.clone(), what))
+        };
+        let found: Vec<(SmolStr, &str)> = entity.field_ids().filter_map(why).collect();
+        let owner = entity.name.clone();
+        for (name, what) in found {
+            let span = self.member_span(&owner, &name);
+            self.error_with_help(
+                &span,
+                format!("`{name}` is {what}, in an entity with `@@capture`"),
+                "whoever writes the row beside the server does not give it its value",
+                "take it away, or take `@@capture` away",
             );
         }
     }

@@ -16,6 +16,11 @@ impl Committing<'_> {
             self.insert_waiting().await?;
         }
         let entity = self.plan.model().entity(id);
+        if field == KEY
+            && let Some(sequence) = self.sequence(id)
+        {
+            return self.next_of(id, &sequence).await;
+        }
         let at = (i64::from(entity.number), i64::from(entity.field(field).number));
         let known = if field == KEY { None } else { self.risen(at).await? };
         let next = match known {
@@ -24,6 +29,32 @@ impl Committing<'_> {
         };
         self.given.insert((entity.number, entity.field(field).number, next));
         Ok(Value::Int(next))
+    }
+
+    /// The sequence of a table of others that numbers its keys.
+    fn sequence(&self, id: EntityId) -> Option<String> {
+        self.inner.adopted.read().get(&self.plan.model().entity(id).number).cloned().flatten()
+    }
+
+    /// The number that whoever writes to the table beside this store would get next.
+    async fn next_of(&mut self, id: EntityId, sequence: &str) -> Done<Value> {
+        let statement = prepared(self.client, "SELECT nextval($1::text::regclass)").await?;
+        let next: i64 = self.client.query_one(&statement, &[&sequence]).await?.try_get(0)?;
+        let entity = self.plan.model().entity(id);
+        self.given.insert((entity.number, entity.field(KEY).number, next));
+        Ok(Value::Int(next))
+    }
+
+    /// A client's own key moves the table's sequence above it, so that nobody is given it again.
+    pub(super) async fn sequence_moved(&self, settled: &Settled) -> Done<()> {
+        let (Some(sequence), Value::Int(key)) = (self.sequence(settled.entity), &settled.key) else { return Ok(()) };
+        if self.is_given(settled, KEY) {
+            return Ok(());
+        }
+        let text = "SELECT setval(s, $2) FROM (SELECT $1::text::regclass AS s) AS q WHERE $2 > coalesce(pg_sequence_last_value(s), 0)";
+        let statement = prepared(self.client, text).await?;
+        self.client.query(&statement, &[&sequence, key]).await?;
+        Ok(())
     }
 
     /// The counter of a field that is no key: what clients write into it raises it, so the column need not be looked at.

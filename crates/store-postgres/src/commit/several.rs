@@ -20,7 +20,9 @@ use crate::value::{Bound, bound_column};
 impl Committing<'_> {
     /// Whether new rows of an entity can wait for others.
     pub(super) fn may_wait(&self, entity: EntityId) -> bool {
-        self.plan.each() && self.texts.table(entity).is_ok_and(|texts| texts.writes.several > 1 && texts.writes.owned.is_empty())
+        self.plan.each()
+            && !self.is_adopted(entity)
+            && self.texts.table(entity).is_ok_and(|texts| texts.writes.several > 1 && texts.writes.owned.is_empty())
     }
 
     /// Writes what a step settled, now or with others.

@@ -136,8 +136,10 @@ impl Committing<'_> {
                 Change::Updated => self.update(settled).await,
                 Change::Deleted => {
                     self.restrict(settled).await?;
-                    self.remove(settled).await?;
-                    self.cascade(settled).await
+                    // Before the row itself: a table of others may have foreign keys that hold at every moment, or take rows along unseen.
+                    self.going.insert((settled.entity, settled.key.clone()));
+                    self.cascade(settled).await?;
+                    self.remove(settled).await
                 }
             }
         }
@@ -153,6 +155,7 @@ impl Committing<'_> {
         inserted.map_err(|error| self.unique(settled.entity, error))?;
         if keyed {
             self.not_deleted_meanwhile(settled.entity, &[settled]).await?;
+            self.sequence_moved(settled).await?;
         }
         for owned in 0..writes.owned.len() {
             self.put_owned(settled, owned, false).await?;
@@ -261,7 +264,11 @@ impl Committing<'_> {
             for (_, loaded) in self.load(by.entity, &keys, by.on_delete == OnDelete::Cascade).await? {
                 // An earlier cascade of this commit, or another commit, may have taken or changed it.
                 let Some(before) = loaded.row.filter(|row| row.value(by.field) == &settled.key) else { continue };
-                if self.touched.contains(&(by.entity, before.value(KEY).clone())) {
+                let at = (by.entity, before.value(KEY).clone());
+                if self.going.contains(&at) {
+                    continue;
+                }
+                if self.touched.contains(&at) {
                     self.follow_anew(*by, settled, before.value(KEY)).await?;
                 } else {
                     self.follow(*by, &before).await?;
@@ -293,10 +300,24 @@ impl Committing<'_> {
         if name == texts.key_name {
             return Stop::KeyTaken(self.plan.not_unique(id, &[KEY]));
         }
+        if self.is_adopted(id) {
+            return self.not_unique_in(id, &error);
+        }
         match texts.unique_names.iter().find(|(known, _)| known == name) {
             Some((_, fields)) => self.plan.not_unique(id, fields).into(),
             None => error.into(),
         }
+    }
+
+    /// The same of a table of others, whose indexes have names of their own: PostgreSQL tells their columns, in every language `(a, b)=(…)`.
+    fn not_unique_in(&self, id: EntityId, error: &tokio_postgres::Error) -> Stop {
+        let entity = self.model().entity(id);
+        let detail = error.as_db_error().and_then(|told| told.detail()).unwrap_or_default();
+        let columns = detail.split_once('(').and_then(|(_, rest)| rest.split_once(")=(")).map_or("", |(columns, _)| columns);
+        let named = |column: &str| entity.field_ids().find(|(_, field)| field.column == column.trim_matches('"')).map(|(id, _)| id);
+        let fields: Vec<FieldId> = columns.split(", ").filter_map(named).collect();
+        let refused = self.plan.not_unique(id, &fields);
+        if fields == [KEY] { Stop::KeyTaken(refused) } else { refused.into() }
     }
 
     /// Adds a row's event to the commit's record.

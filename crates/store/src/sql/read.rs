@@ -383,6 +383,8 @@ impl Compiler<'_> {
             }
             following = true;
             writer.put_value(&key.node);
+            let codec = writer.codec_of(&key.node);
+            writer.put(collation(self.dialect, codec));
             writer.put(match (self.dialect, key.descending) {
                 (Dialect::Sqlite, false) => "",
                 (Dialect::Sqlite, true) => " DESC",
@@ -494,6 +496,14 @@ impl Compiler<'_> {
     }
 }
 
+/// Texts are ordered by code point also where a column, of a table of others, was made with another order.
+fn collation(dialect: Dialect, codec: Option<Codec>) -> &'static str {
+    match (dialect, codec) {
+        (Dialect::Postgres, Some(Codec::Text | Codec::Enum(_))) => " COLLATE \"C\"",
+        _ => "",
+    }
+}
+
 fn separate(writer: &mut NodeWriter<'_>, following: &mut bool) {
     if *following {
         writer.put(", ");
@@ -542,8 +552,10 @@ fn put_measure(dialect: Dialect, writer: &mut NodeWriter<'_>, measure: Measure, 
     };
     // PostgreSQL has no least UUID; as text they are in the same order.
     let as_text = dialect == Dialect::Postgres && *base == Base::Uuid && matches!(measure, Measure::Min(_) | Measure::Max(_));
+    let codec = if matches!(measure, Measure::Min(_) | Measure::Max(_)) { writer.codec_of(node) } else { None };
     writer.put(function);
     writer.put_value(node);
+    writer.put(collation(dialect, codec));
     writer.put(if as_text { "::text COLLATE \"C\")::uuid" } else { ")" });
     if let Measure::Average(_) = measure {
         writer.put(", count(");

@@ -56,7 +56,7 @@ fn a_list_is_ordered_by_code_point_with_nulls_first() {
     let rows = sql(list(None, vec![by(person::NAME, false), by(person::EMAIL, true)]), &[]).rows;
     assert_eq!(
         rows.text,
-        r#"SELECT t0."id", t0."revision", t0."name", t0."email" FROM "person" AS t0 ORDER BY t0."name" NULLS FIRST, t0."email" DESC NULLS LAST, t0."id" DESC NULLS LAST LIMIT $1::int8 + 1"#
+        r#"SELECT t0."id", t0."revision", t0."name", t0."email" FROM "person" AS t0 ORDER BY t0."name" COLLATE "C" NULLS FIRST, t0."email" COLLATE "C" DESC NULLS LAST, t0."id" DESC NULLS LAST LIMIT $1::int8 + 1"#
     );
 }
 
@@ -137,7 +137,7 @@ fn groups_follow_the_calendar_of_utc() {
 #[test]
 fn new_rows_are_written_out_of_arrays() {
     let writes = TableWrites::of(Dialect::Postgres, &model(), PROFILE);
-    assert_eq!(writes.insert, r#"INSERT INTO "profile" ("id", "revision", "text") VALUES ($1, $2, $3)"#);
+    assert_eq!(writes.insert, r#"INSERT INTO "profile" ("id", "revision", "text") OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3)"#);
     assert_eq!(
         writes.insert_several,
         r#"INSERT INTO "profile" ("id", "revision", "text") SELECT * FROM unnest($1::uuid[], $2::int8[], $3::text[]) ON CONFLICT DO NOTHING RETURNING "id""#

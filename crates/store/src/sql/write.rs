@@ -62,11 +62,13 @@ impl TableWrites {
             Dialect::Postgres => insert_arrays(&table, &key, &stored),
         };
         let first = dialect.marker(1);
+        // The key of a table of others may be one that the database always gives, where nobody says so.
+        let overriding = if dialect == Dialect::Postgres { "OVERRIDING SYSTEM VALUE " } else { "" };
         TableWrites {
             entity: id,
             columns: stored.iter().map(|(id, field)| (*id, Codec::of_type(field.ty))).collect(),
             load: format!("SELECT {} FROM {table} WHERE {key} = {first}", listed(&names)),
-            insert: format!("INSERT INTO {table} ({}) VALUES ({})", listed(&names), markers(dialect, 1, names.len())),
+            insert: format!("INSERT INTO {table} ({}) {overriding}VALUES ({})", listed(&names), markers(dialect, 1, names.len())),
             insert_several,
             several,
             delete: format!("DELETE FROM {table} WHERE {key} = {first}"),

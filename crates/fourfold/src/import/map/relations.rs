@@ -2,7 +2,7 @@
 
 use fourfold_model::names;
 
-use super::super::introspect::{Foreign, Source, Table, quote};
+use super::super::introspect::{Asked, Foreign, Source, Table};
 use super::naming::Names;
 use super::{Entity, Member, types};
 
@@ -25,7 +25,7 @@ pub struct Relations {
 }
 
 impl Relations {
-    pub fn of(source: &Source, notes: &mut Vec<String>) -> rusqlite::Result<Relations> {
+    pub fn of(source: &Source, notes: &mut Vec<String>) -> Asked<Relations> {
         let mut all = Relations::default();
         for table in &source.tables {
             if let Some(key) = own_key(source, table)? {
@@ -54,7 +54,7 @@ impl Relations {
     }
 
     /// The relation, or why it is none.
-    fn usable(&self, source: &Source, table: &Table, foreign: &Foreign) -> rusqlite::Result<Result<Relation, String>> {
+    fn usable(&self, source: &Source, table: &Table, foreign: &Foreign) -> Asked<Result<Relation, String>> {
         let [column] = foreign.columns.as_slice() else { return Ok(Err("it has several columns".into())) };
         let Some(column) = table.columns.iter().find(|known| known.name.eq_ignore_ascii_case(column)) else {
             return Ok(Err("its column is computed".into()));
@@ -70,7 +70,7 @@ impl Relations {
         if foreign.to.as_ref().is_some_and(|named| !named.eq_ignore_ascii_case(key)) {
             return Ok(Err(format!("it leads to `{}.{}`, which is not the key", target.name, foreign.to.as_deref().unwrap_or_default())));
         }
-        let orphans = orphans(source, (table, &column.name), (target, key))?;
+        let orphans = source.rows.orphans((table, &column.name), (target, key))?;
         if orphans > 0 {
             return Ok(Err(format!("{orphans} rows lead to none of `{}`", target.name)));
         }
@@ -114,21 +114,10 @@ pub fn on_delete(table: &Table, relation: &Relation, nullable: bool, notes: &mut
 }
 
 /// The one column that is the key: no relation too, and never null, as a text that is a key may be in SQLite.
-fn own_key(source: &Source, table: &Table) -> rusqlite::Result<Option<String>> {
+fn own_key(source: &Source, table: &Table) -> Asked<Option<String>> {
     let mut keys = table.columns.iter().filter(|column| column.key > 0);
     let (Some(key), None) = (keys.next(), keys.next()) else { return Ok(None) };
     let is_foreign = table.foreign.iter().any(|foreign| foreign.columns.iter().any(|column| column.eq_ignore_ascii_case(&key.name)));
     let kept = !is_foreign && !types::Probe::new(source, table, key).has_nulls()? && types::is_key(source, table, key)?;
     Ok(kept.then(|| key.name.clone()))
-}
-
-fn orphans(source: &Source, from: (&Table, &str), to: (&Table, &str)) -> rusqlite::Result<i64> {
-    let sql = format!(
-        "SELECT count(*) FROM {t} f WHERE f.{c} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {other} WHERE {other}.{key} = f.{c})",
-        t = quote(&from.0.name),
-        c = quote(from.1),
-        other = quote(&to.0.name),
-        key = quote(to.1)
-    );
-    source.connection.query_row(&sql, [], |row| row.get(0))
 }

@@ -1,17 +1,21 @@
 //! A column's type: what it was declared, as far as its rows bear that out.
 
 use fourfold_model::{Base, Model, Type};
-use rusqlite::types::ValueRef;
 
 use super::super::convert::convert;
-use super::super::introspect::{Column, Source, Table, quote};
+use super::super::introspect::{Asked, Column, Source, Table};
 
 /// Bytes of a text where nothing else is said: no longer `@length` is of use.
 const LENGTH_MAX: u32 = 65_536;
 
 /// A column's type, with the constraints that its declaration and its rows bear out.
-pub fn scalar(source: &Source, table: &Table, column: &Column, notes: &mut Vec<String>) -> rusqlite::Result<(String, Vec<String>)> {
+pub fn scalar(source: &Source, table: &Table, column: &Column, notes: &mut Vec<String>) -> Asked<(String, Vec<String>)> {
     let probe = Probe::new(source, table, column);
+    if let Some(element) = list_of(&column.declared)
+        && probe.fits(element, true)?
+    {
+        return Ok((format!("{}[]", written(element)), Vec::new()));
+    }
     let wanted = candidates(&column.declared);
     let base = probe.first_fit(&wanted)?;
     let (name, place) = (written(base), format!("`{}.{}`", table.name, column.name));
@@ -33,6 +37,9 @@ pub fn scalar(source: &Source, table: &Table, column: &Column, notes: &mut Vec<S
             attributes.push(format!("@length(0..{max})"));
         }
     }
+    if source.in_place && column.declared == "SMALLINT" {
+        attributes.extend(["@min(-32768)".to_owned(), "@max(32767)".to_owned()]);
+    }
     if let Some(text) = &column.default {
         match default(base, text) {
             Some(attribute) => attributes.extend(attribute),
@@ -43,7 +50,7 @@ pub fn scalar(source: &Source, table: &Table, column: &Column, notes: &mut Vec<S
 }
 
 /// A key's type.
-pub fn key(source: &Source, table: &Table, column: &Column, notes: &mut Vec<String>) -> rusqlite::Result<&'static str> {
+pub fn key(source: &Source, table: &Table, column: &Column, notes: &mut Vec<String>) -> Asked<&'static str> {
     let wanted = candidates(&column.declared);
     let base = Probe::new(source, table, column).first_fit(&keys(&wanted))?;
     if !wanted.first().is_some_and(|first| *first == base || *first == Base::Int && base == Base::BigInt) {
@@ -59,9 +66,14 @@ pub fn key(source: &Source, table: &Table, column: &Column, notes: &mut Vec<Stri
 }
 
 /// Whether every row's value can be a key.
-pub fn is_key(source: &Source, table: &Table, column: &Column) -> rusqlite::Result<bool> {
+pub fn is_key(source: &Source, table: &Table, column: &Column) -> Asked<bool> {
     let fit = Probe::new(source, table, column).fit(&keys(&candidates(&column.declared)))?;
     Ok(fit.is_some())
+}
+
+/// The type of a list's elements: of one that a model can have.
+fn list_of(declared: &str) -> Option<Base> {
+    candidates(declared.strip_suffix("[]")?).first().copied().filter(|base| !matches!(base, Base::Bytes | Base::Json))
 }
 
 fn keys(wanted: &[Base]) -> Vec<Base> {
@@ -74,6 +86,9 @@ fn keys(wanted: &[Base]) -> Vec<Base> {
 fn candidates(declared: &str) -> Vec<Base> {
     let word = word(declared);
     match word {
+        // What ends in `INT` is a whole number, but not these.
+        "POINT" | "INTERVAL" => Vec::new(),
+        _ if declared.ends_with("[]") => Vec::new(),
         "BOOL" | "BOOLEAN" => vec![Base::Boolean, Base::Int],
         "BIGINT" | "INT8" | "UNSIGNED BIG INT" => vec![Base::BigInt, Base::Float],
         _ if is_exact(declared) => match sizes(declared).as_slice() {
@@ -84,9 +99,9 @@ fn candidates(declared: &str) -> Vec<Base> {
             _ => vec![Base::Float],
         },
         "REAL" | "FLOAT" | "DOUBLE" | "DOUBLE PRECISION" => vec![Base::Float],
-        "DATETIME" | "TIMESTAMP" => vec![Base::DateTime],
+        "DATETIME" | "TIMESTAMP" | "TIMESTAMP WITH TIME ZONE" | "TIMESTAMP WITHOUT TIME ZONE" => vec![Base::DateTime],
         "DATE" => vec![Base::Date, Base::DateTime],
-        "BLOB" => vec![Base::Bytes],
+        "BLOB" | "BYTEA" => vec![Base::Bytes],
         "UUID" => vec![Base::Uuid],
         "JSON" | "JSONB" => vec![Base::Json],
         _ if word.contains("INT") => vec![Base::Int, Base::BigInt, Base::Float],
@@ -123,7 +138,7 @@ fn default(base: Base, sql: &str) -> Option<Option<String>> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let value = match (base, text.to_ascii_uppercase().as_str()) {
         (_, "NULL") => return Some(None),
-        (Base::DateTime, "CURRENT_TIMESTAMP") => "now()".to_owned(),
+        (Base::DateTime, "CURRENT_TIMESTAMP" | "NOW()") => "now()".to_owned(),
         (Base::Boolean, "0" | "FALSE") => "false".to_owned(),
         (Base::Boolean, "1" | "TRUE") => "true".to_owned(),
         (Base::Int, number) if digits(number) && number.parse::<i32>().is_ok() => number.to_owned(),
@@ -140,51 +155,45 @@ fn default(base: Base, sql: &str) -> Option<Option<String>> {
 /// Asks the rows of one column.
 pub struct Probe<'a> {
     source: &'a Source,
-    table: String,
-    column: String,
+    table: &'a Table,
+    column: &'a Column,
 }
 
 impl<'a> Probe<'a> {
-    pub fn new(source: &'a Source, table: &Table, column: &Column) -> Probe<'a> {
-        Probe { source, table: quote(&table.name), column: quote(&column.name) }
+    pub fn new(source: &'a Source, table: &'a Table, column: &'a Column) -> Probe<'a> {
+        Probe { source, table, column }
     }
 
     /// The first type that every value has; a text, or bytes, where none is. Rows that even these do not take are refused by name later.
-    fn first_fit(&self, wanted: &[Base]) -> rusqlite::Result<Base> {
+    fn first_fit(&self, wanted: &[Base]) -> Asked<Base> {
         Ok(self.fit(wanted)?.or(wanted.first().copied()).unwrap_or(Base::String))
     }
 
     /// The first type that every value has, a text and bytes being the last.
-    fn fit(&self, wanted: &[Base]) -> rusqlite::Result<Option<Base>> {
+    fn fit(&self, wanted: &[Base]) -> Asked<Option<Base>> {
         for base in wanted.iter().chain(&[Base::String, Base::Bytes]) {
-            if self.fits(*base)? {
+            if self.fits(*base, false)? {
                 return Ok(Some(*base));
             }
         }
         Ok(None)
     }
 
-    fn fits(&self, base: Base) -> rusqlite::Result<bool> {
-        let (model, ty) = (Model::default(), Type { base, nullable: true, list: false });
-        let mut statement = self.source.connection.prepare(&format!("SELECT {} FROM {}", self.column, self.table))?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let value: ValueRef<'_> = row.get_ref(0)?;
-            if convert(&model, ty, value).is_err() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    fn fits(&self, base: Base, list: bool) -> Asked<bool> {
+        let (model, ty) = (Model::default(), Type { base, nullable: true, list });
+        let mut all = true;
+        self.source.rows.each(self.table, &[self.column], &mut |cells| {
+            all = cells.iter().all(|cell| convert(&model, ty, *cell).is_ok());
+            all
+        })?;
+        Ok(all)
     }
 
-    pub fn has_nulls(&self) -> rusqlite::Result<bool> {
-        // Where the column is declared NOT NULL, `IS NULL` is false without looking; `typeof` looks.
-        let sql = format!("SELECT EXISTS (SELECT 1 FROM {} WHERE typeof({}) = 'null')", self.table, self.column);
-        self.source.connection.query_row(&sql, [], |row| row.get(0))
+    pub fn has_nulls(&self) -> Asked<bool> {
+        self.source.rows.has_nulls(self.table, self.column)
     }
 
-    fn length_max(&self) -> rusqlite::Result<i64> {
-        let sql = format!("SELECT coalesce(max(length({c})), 0) FROM {t}", t = self.table, c = self.column);
-        self.source.connection.query_row(&sql, [], |row| row.get(0))
+    fn length_max(&self) -> Asked<i64> {
+        self.source.rows.length_max(self.table, self.column)
     }
 }
