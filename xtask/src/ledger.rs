@@ -1,4 +1,5 @@
-//! `cargo xtask ledger`: what many subscribers are told over every API, against the log, at its whole size.
+//! `cargo xtask ledger`: what many subscribers are told over every API, against the log, at its whole size; over SQLite, or with
+//! `--postgres` over three nodes of one PostgreSQL.
 
 use crate::process;
 use crate::workspace::Workspace;
@@ -13,10 +14,15 @@ const WHOLE: &[(&str, &str)] = &[
 ];
 
 /// One test after the other, in the release profile.
-pub fn run(workspace: &Workspace) -> Result<bool, String> {
+pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool, String> {
+    let (features, tests): (&[&str], _) = match arguments {
+        [] => (&[], "ledger::"),
+        [only] if only == "--postgres" => (&["--features", "postgres"], "ledger::postgres::"),
+        other => return Err(format!("unknown arguments {other:?}; there is: --postgres")),
+    };
     let mut cargo = workspace.command("cargo");
-    cargo.args(["test", "--release", "--locked", "--package", "fourfold", "--test", "process", "--"]);
-    cargo.args(["ledger::", "--nocapture", "--test-threads=1"]);
+    cargo.args(["test", "--release", "--locked", "--package", "fourfold"]).args(features);
+    cargo.args(["--test", "process", "--", tests, "--nocapture", "--test-threads=1"]);
     cargo.envs(WHOLE.iter().filter(|(name, _)| std::env::var_os(name).is_none()).copied());
     Ok(process::run(&mut cargo))
 }

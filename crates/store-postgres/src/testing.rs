@@ -58,6 +58,12 @@ pub fn server() -> Option<&'static Server> {
     found.as_ref()
 }
 
+/// The name of a URL's database.
+pub fn name_of(url: &str) -> String {
+    let name = url.rsplit('/').next().unwrap_or_default();
+    name.split('?').next().unwrap_or_default().to_owned()
+}
+
 /// The folder of the newest installed server's programs.
 fn programs() -> Option<PathBuf> {
     let whole = |folder: &PathBuf| ["initdb", "pg_ctl", "postgres", "psql"].iter().all(|program| folder.join(program).is_file());

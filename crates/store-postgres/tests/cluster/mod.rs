@@ -31,10 +31,7 @@ pub async fn nodes(count: usize) -> Option<(Vec<World>, &'static testing::Server
     Some((worlds, server, name))
 }
 
-/// The name of a URL's database.
-pub fn name_of(url: &str) -> String {
-    url.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned()
-}
+pub use fourfold_store_postgres::testing::name_of;
 
 /// One more node; the first makes the tables.
 pub async fn node(url: &str, first: Option<&World>) -> World {
