@@ -195,6 +195,12 @@ impl Server {
         http(self.address, "POST", path, &headers, json.as_bytes()).unwrap()
     }
 
+    /// Its process.
+    #[cfg(feature = "postgres")]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `kill -9`.
     pub fn kill(mut self) {
         self.kill_now();

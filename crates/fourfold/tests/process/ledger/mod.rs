@@ -94,10 +94,15 @@ async fn told_the_log(size: &Size, mut run: Run, blows: &[Blow]) -> (Log, Vec<Di
     let cuts = run.world.cuts();
     let log = run.end();
     report(&log, &diaries, cuts);
-    let lost = log.lost(&acknowledged);
-    assert!(lost.is_empty(), "{} of {} acknowledged writes are not in the log: {:?}", lost.len(), acknowledged.len(), lost.first());
-    right(&log, &diaries, true, size.seed);
+    judged(&log, &diaries, &acknowledged, size.seed);
     (log, diaries, cuts)
+}
+
+/// What was acknowledged is in the log, and everyone was told the log to its end.
+fn judged(log: &Log, diaries: &[Diary], acknowledged: &[(String, String, u64)], seed: u64) {
+    let lost = log.lost(acknowledged);
+    assert!(lost.is_empty(), "{} of {} acknowledged writes are not in the log: {:?}", lost.len(), acknowledged.len(), lost.first());
+    right(log, diaries, true, seed);
 }
 
 /// Nothing was held that never happened.

@@ -57,7 +57,7 @@ pub enum Blow {
 pub struct Run {
     folder: Folder,
     kept: Box<dyn Kept>,
-    servers: Vec<Server>,
+    pub servers: Vec<Server>,
     pub world: Arc<World>,
     pool: DescriptorPool,
     pub random: Random,
