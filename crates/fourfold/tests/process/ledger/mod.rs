@@ -200,7 +200,10 @@ fn token(user: &str, admin: bool) -> String {
 /// What the run was.
 fn report(log: &Log, diaries: &[Diary], cuts: [usize; 3]) {
     let beyond = diaries.iter().map(Diary::beyond).sum::<usize>();
-    println!("{} events, {beyond} lists that showed more than was numbered; lines reset, left half open, not read for a while: {cuts:?}", log.events());
+    println!(
+        "{} events, {beyond} lists that showed more than was numbered; lines reset, left half open, not read for a while: {cuts:?}",
+        log.events()
+    );
     for transport in TRANSPORTS {
         let of: Vec<&Diary> = diaries.iter().filter(|diary| diary.transport == transport).collect();
         let sum = |count: fn(&Diary) -> usize| of.iter().map(|diary| count(diary)).sum::<usize>();
