@@ -195,12 +195,6 @@ impl Server {
         http(self.address, "POST", path, &headers, json.as_bytes()).unwrap()
     }
 
-    /// Its process.
-    #[cfg(feature = "postgres")]
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// `kill -9`.
     pub fn kill(mut self) {
         self.kill_now();
@@ -214,8 +208,13 @@ impl Server {
 
     /// SIGTERM; the process goes on until it has drained.
     pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
         // The shell's own `kill`, so that no signal needs `unsafe`.
-        let kill = format!("kill -TERM {}", self.child.id());
+        let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 

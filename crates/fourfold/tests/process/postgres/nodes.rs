@@ -1,13 +1,15 @@
 //! Idempotency keys among the nodes of one database: what one node did under a key, every node answers, and none does again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fourfold_model::{Lock, SharedModel};
 use fourfold_testkit::client::{Ask, Client};
 use fourfold_testkit::random::{self, Random};
 use fourfold_testkit::{Answer, NO_ANSWER, framed, graphql, grpc, ledger, rest, websocket};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
-use std::time::Duration;
+use tokio::sync::mpsc;
 
 use super::Place;
 use crate::binary::{Folder, Server};
@@ -29,6 +31,9 @@ hs256_secret_file = "secret"
 "#;
 const SECRET: &str = "a secret of thirty-two bytes, or more";
 const NODES: usize = 3;
+/// How often a node is killed, and how many ask it then.
+const KILLS: usize = 6;
+const ASKERS: usize = 10;
 const APIS: [&str; 5] = ["rest", "graphql", "connect", "grpc", "websocket"];
 
 /// Three nodes over one database.
@@ -74,9 +79,14 @@ impl Nodes {
 
     /// The texts of all rows, in order.
     fn texts(&self) -> Vec<String> {
-        let answer = self.servers[0].get("/v1/items?page_size=500").json();
-        let rows = answer["items"].as_array().unwrap_or_else(|| panic!("{answer}"));
-        let mut texts: Vec<String> = rows.iter().map(|row| row["text"].as_str().unwrap().to_owned()).collect();
+        let (mut texts, mut token) = (Vec::new(), String::new());
+        loop {
+            let answer = self.servers[0].get(&format!("/v1/items?page_size=500{token}")).json();
+            let rows = answer["items"].as_array().unwrap_or_else(|| panic!("{answer}"));
+            texts.extend(rows.iter().map(|row| row["text"].as_str().unwrap().to_owned()));
+            let Some(next) = answer["next_page_token"].as_str() else { break };
+            token = format!("&page_token={next}");
+        }
         texts.sort();
         texts
     }
@@ -117,55 +127,70 @@ async fn of_many_that_ask_all_nodes_at_once_under_one_key_one_is_done() {
     for (round, api) in APIS.into_iter().cycle().take(40).enumerate() {
         let text = format!("{round:03}");
         let asks = (0..2 * NODES).map(|ask| nodes.created(ask % NODES, api, &text, &text));
-        let rows = futures_util::future::join_all(asks).await;
+        let rows = join_all(asks).await;
         assert!(rows.iter().all(|row| *row == rows[0]), "{api}: {rows:?}");
         made.push(text);
     }
     assert_eq!(nodes.texts(), made);
 }
 
-/// A node is killed while it works for many; each asks another under its key again.
+/// One who asks a node to make rows, one after the other, until it is killed: what was answered, and what was not.
+struct Asker {
+    api: &'static str,
+    answered: Vec<(String, Value)>,
+    unanswered: String,
+}
+
+impl Nodes {
+    async fn ask_on(&self, node: usize, api: &'static str, name: String, tell: mpsc::UnboundedSender<()>) -> Asker {
+        let mut answered = Vec::new();
+        loop {
+            let text = format!("{name}-{}", answered.len());
+            match self.create(node, api, &text, &text).await {
+                Ok(row) => answered.push((text, row)),
+                Err(refusal) if refusal.code == NO_ANSWER => return Asker { api, answered, unanswered: text },
+                Err(refusal) => panic!("{api}: {refusal:?}"),
+            }
+            // Nobody listens once there are enough.
+            let _ = tell.send(());
+        }
+    }
+}
+
+/// A node is killed while it works for many; each asks another again under its last keys.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_killed_node_may_have_done_another_does_once() {
+async fn what_a_killed_node_may_have_done_is_there_once_when_another_is_asked() {
     let Some(mut nodes) = Nodes::new() else { return };
     let seed = random::seed();
     println!("seed {seed}");
     let mut random = Random::new(seed);
     let (mut made, mut unanswered, mut done) = (Vec::new(), 0, 0);
-    for round in 0..6 {
-        let texts: Vec<String> = (0..10).map(|ask| format!("{round}-{ask}")).collect();
-        let asks = texts.iter().zip(APIS.into_iter().cycle());
-        let asking = futures_util::future::join_all(asks.clone().map(|(text, api)| nodes.create(1, api, text, text)));
-        let pid = nodes.servers[1].id();
+    for round in 0..KILLS {
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let ask = |(number, api)| nodes.ask_on(1, api, format!("{round}-{number}"), tell.clone());
+        let asking = join_all(APIS.into_iter().cycle().take(ASKERS).enumerate().map(ask));
         let kill = async {
-            // Anywhere in the commits.
-            tokio::time::sleep(Duration::from_micros(random.below(12_000))).await;
-            kill(pid);
-        };
-        let (answers, ()) = tokio::join!(asking, kill);
-        let there = nodes.texts();
-        for ((text, api), answer) in asks.zip(answers) {
-            let again = nodes.created(2, api, text, text).await;
-            match answer {
-                Ok(row) => assert_eq!(row, again, "{api}: another answer under one key"),
-                Err(refusal) if refusal.code == NO_ANSWER => {
-                    unanswered += 1;
-                    done += usize::from(there.contains(text));
-                }
-                Err(refusal) => panic!("{api}: {refusal:?}"),
+            for _ in 0..20 + random.below(40) {
+                told.recv().await.unwrap();
             }
+            // Not in step with an answer: the moment is anywhere in a commit.
+            tokio::time::sleep(Duration::from_micros(random.below(10_000))).await;
+            nodes.servers[1].signal("KILL");
+        };
+        let (askers, ()) = tokio::join!(asking, kill);
+        let there = nodes.texts();
+        for Asker { api, answered, unanswered: text } in askers {
+            unanswered += 1;
+            done += usize::from(there.contains(&text));
+            nodes.created(2, api, &text, &text).await;
+            if let Some((last, row)) = answered.last() {
+                assert_eq!(nodes.created(2, api, last, last).await, *row, "{api}: another answer under one key");
+            }
+            made.extend(answered.into_iter().map(|(text, _)| text).chain([text]));
         }
-        made.extend(texts);
         nodes.servers[1] = nodes.place.start(&["serve"]);
     }
     made.sort();
     assert_eq!(nodes.texts(), made);
-    println!("of {} asks {unanswered} had no answer, {done} of these were done; each is there once", made.len());
-    assert!(unanswered > 0, "no ask was cut off");
-}
-
-fn kill(pid: u32) {
-    // The shell's own `kill`, so that no signal needs `unsafe`.
-    let kill = format!("kill -KILL {pid}");
-    assert!(std::process::Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    println!("{KILLS} kills: {} rows, each once; {unanswered} asks were not answered, {done} of them were done", made.len());
 }
