@@ -5,10 +5,13 @@
 //! `TEST_LEDGER_LISTS`; `TEST_LEDGER_SEED` repeats one, as far as its moments let it be. `cargo xtask ledger` runs the whole one.
 
 #[cfg(feature = "postgres")]
+mod network;
+#[cfg(feature = "postgres")]
 mod postgres;
 mod run;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fourfold_testkit::ledger::{self, Asked, Caller, Diary, Log, TAMPERINGS, TRANSPORTS, Transport, Writer, judge, overtaken};
@@ -64,7 +67,7 @@ impl Size {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_subscriber_is_told_the_log_under_its_filter_and_its_rules() {
     let size = Size::of(2_000);
-    let (log, diaries, _) = told_the_log(&size, Run::begin(Box::new(File), size.seed, false).await, &[]).await;
+    let (log, diaries, _) = told_the_log(&size, Run::begin(Arc::new(File), size.seed, false).await, &[]).await;
     found(&log, &diaries);
 }
 
@@ -73,7 +76,7 @@ async fn and_so_it_is_over_lines_that_are_cut_and_servers_that_are_killed() {
     let size = Size::of(4_500);
     let kills = vec![Blow::Kill(0); number("TEST_LEDGER_KILLS").unwrap_or(2) as usize];
     assert!(!kills.is_empty());
-    let (log, diaries, cuts) = told_the_log(&size, Run::begin(Box::new(File), size.seed, true).await, &kills).await;
+    let (log, diaries, cuts) = told_the_log(&size, Run::begin(Arc::new(File), size.seed, true).await, &kills).await;
     happened(&size, &log, &diaries, cuts);
 }
 
@@ -135,7 +138,7 @@ fn right(log: &Log, diaries: &[Diary], whole: bool, seed: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_and_its_watch_rebuild_the_table_under_load() {
     let seed = number("TEST_LEDGER_SEED").unwrap_or_else(random::seed);
-    listed_and_told(Run::begin(Box::new(File), seed, false).await, 120, seed).await;
+    listed_and_told(Run::begin(Arc::new(File), seed, false).await, 120, seed).await;
 }
 
 /// Lists the rows and watches a few changes, so often unless the environment says how often, while all write as fast as it goes.

@@ -27,6 +27,15 @@ pub trait Kept: Send + Sync {
         Server::start(folder, &["serve"])
     }
 
+    /// Looks at what a blow is about to fall on.
+    fn look(&self) {}
+
+    /// Cuts the line of a node in one direction, or mends it.
+    #[cfg(feature = "postgres")]
+    fn cut(&self, _node: usize, unheard: Unheard, _cut: bool) {
+        panic!("{unheard:?} has no line here");
+    }
+
     /// What was committed, in order, once nothing that was shown has yet to be numbered.
     fn commits(&self, folder: &Folder) -> Vec<Commit>;
 }
@@ -51,12 +60,26 @@ impl Kept for File {
 pub enum Blow {
     /// `kill -9`, and another in its place.
     Kill(usize),
+    /// Stopped for so long (SIGSTOP), then it goes on.
+    #[cfg(feature = "postgres")]
+    Stop(usize, Duration),
+    /// Who is not heard on a node's line, and for how long.
+    #[cfg(feature = "postgres")]
+    Cut(usize, Unheard, Duration),
+}
+
+/// Who is not heard on the line between a node and the database.
+#[cfg(feature = "postgres")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unheard {
+    Node,
+    Database,
 }
 
 /// A folder, nodes that serve it, and those who write and watch.
 pub struct Run {
     folder: Folder,
-    kept: Box<dyn Kept>,
+    kept: Arc<dyn Kept>,
     pub servers: Vec<Server>,
     pub world: Arc<World>,
     pool: DescriptorPool,
@@ -64,7 +87,7 @@ pub struct Run {
 }
 
 impl Run {
-    pub async fn begin(kept: Box<dyn Kept>, seed: u64, rough: bool) -> Run {
+    pub async fn begin(kept: Arc<dyn Kept>, seed: u64, rough: bool) -> Run {
         let folder = Folder::with(&[("ledger.fourfold", MODEL), ("fourfold.toml", CONFIG), ("secret", SECRET)]);
         run(&folder, &["check", "--write"]).ended(0);
         let servers: Vec<Server> = block_in_place(|| (0..kept.nodes()).map(|node| kept.start(&folder, node)).collect());
@@ -105,6 +128,7 @@ impl Run {
     }
 
     pub async fn suffer(&mut self, blow: &Blow) {
+        block_in_place(|| self.kept.look());
         match *blow {
             Blow::Kill(node) => {
                 self.world.place(node, None);
@@ -113,6 +137,19 @@ impl Run {
                     self.servers[node] = self.kept.start(&self.folder, node);
                 });
                 self.world.place(node, Some(self.servers[node].address));
+            }
+            // How long is what is tried here.
+            #[cfg(feature = "postgres")]
+            Blow::Stop(node, long) => {
+                self.servers[node].signal("STOP");
+                tokio::time::sleep(long).await;
+                self.servers[node].signal("CONT");
+            }
+            #[cfg(feature = "postgres")]
+            Blow::Cut(node, unheard, long) => {
+                block_in_place(|| self.kept.cut(node, unheard, true));
+                tokio::time::sleep(long).await;
+                block_in_place(|| self.kept.cut(node, unheard, false));
             }
         }
     }

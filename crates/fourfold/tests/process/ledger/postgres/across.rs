@@ -1,5 +1,6 @@
 //! Cursors of nodes that are gone, and a database that crashes under all of them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fourfold_store_postgres::testing::{self, Server as Database};
@@ -86,7 +87,7 @@ impl Own {
 async fn streams_catch_up_when_the_database_is_back_from_a_crash() {
     let Some(own) = Own::new() else { return };
     let size = Size::of(900);
-    let mut run = Run::begin(Box::new(own), size.seed, false).await;
+    let mut run = Run::begin(Arc::new(own), size.seed, false).await;
     let watching = run.subscribers(size.subscribers);
     let writing = run.writers(size.writes, size.writes_per_s);
     run.world.until_events(size.writes / 2).await;
