@@ -27,7 +27,7 @@ cargo xtask COMMAND
   tidy                   crate edges, purity, file lengths, words, links, forged plans
   outside [SUITE…]       other people's clients and linters against the release binary (or FOURFOLD_BIN)
   bench [ARGUMENT…]      the benchmarks, of requests and of events, saved to target/bench
-  ledger                 what 200 subscribers are told over every API and across cuts, against the log
+  ledger [--postgres]    what 200 subscribers are told over every API and across cuts, against the log; over three nodes of PostgreSQL
   services up|down|restart|kill|status|remove [NAME…]   PostgreSQL and Kafka for tests, in target/services
   fuzz [--seconds N] [TARGET…]   each fuzz target for N seconds (60)
 
@@ -57,7 +57,7 @@ fn run(command: &str, rest: &[String]) -> Result<bool, String> {
         "tidy" => Ok(gate::alone("tidy", tidy::run(&workspace))),
         "outside" => Ok(gate::alone("outside", outside::run(&workspace, rest))),
         "bench" => bench::run(&workspace, rest),
-        "ledger" => ledger::run(&workspace),
+        "ledger" => ledger::run(&workspace, rest),
         "services" => services::run(&workspace, rest),
         "fuzz" => fuzz::run(&workspace, rest),
         "help" | "--help" | "-h" => {

@@ -4,8 +4,8 @@
 //! ([`Server::stop`]) or is gone. A server refuses to run as root, so for root it runs as the user `postgres`.
 
 use std::fs;
-use std::io;
-use std::net::TcpListener;
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -33,11 +33,17 @@ END $$;
 UPDATE fourfold_state SET epoch = left(md5(random()::text), 12), floor = 0;
 COMMIT";
 
+/// The sessions that hold the sequencer's lock of the database that is asked.
+pub const LEADERS: &str = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 \
+    AND (classid::int8 << 32 | objid::int8) = 112628897808385 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+
 /// A server that runs.
 #[derive(Debug)]
 pub struct Server {
     folder: PathBuf,
     programs: PathBuf,
+    /// Beside loopback's.
+    addresses: Vec<Ipv4Addr>,
     port: u16,
     child: Mutex<Option<Child>>,
     databases: AtomicU32,
@@ -49,13 +55,27 @@ pub struct Server {
 /// Where PostgreSQL is not installed and `CI` is `true`; where it does not start.
 pub fn server() -> Option<&'static Server> {
     static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-    let start = |programs| Server::start(programs).unwrap_or_else(|error| panic!("PostgreSQL does not start: {error}"));
-    let found = SERVER.get_or_init(|| programs().map(start));
+    SERVER.get_or_init(|| own_server(&[])).as_ref()
+}
+
+/// A server of a test's own, which may be stopped; it listens on these addresses of the machine too, and trusts whom it meets there.
+///
+/// # Panics
+/// As [`server`].
+pub fn own_server(addresses: &[Ipv4Addr]) -> Option<Server> {
+    let start = |programs| Server::start(programs, addresses).unwrap_or_else(|error| panic!("PostgreSQL does not start: {error}"));
+    let found = programs().map(start);
     if found.is_none() {
         assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "PostgreSQL is not installed");
         println!("skipped: PostgreSQL is not installed (no `initdb` beside `postgres` in PATH or /usr/lib/postgresql)");
     }
-    found.as_ref()
+    found
+}
+
+/// The name of a URL's database.
+pub fn name_of(url: &str) -> String {
+    let name = url.rsplit('/').next().unwrap_or_default();
+    name.split('?').next().unwrap_or_default().to_owned()
 }
 
 /// The folder of the newest installed server's programs.
@@ -71,8 +91,10 @@ fn programs() -> Option<PathBuf> {
 }
 
 impl Server {
-    fn start(programs: PathBuf) -> io::Result<Server> {
-        let folder = std::env::temp_dir().join(format!("fourfold-postgres-{}", std::process::id()));
+    fn start(programs: PathBuf, addresses: &[Ipv4Addr]) -> io::Result<Server> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("fourfold-postgres-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(name);
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder)?;
         if is_root() {
@@ -81,8 +103,12 @@ impl Server {
         let data = folder.join("data");
         let mut init = as_server(&programs.join("initdb"), &folder);
         run(init.arg("-D").arg(&data).args(["-U", "fourfold", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]))?;
-        let port = free_port()?;
-        let server = Server { child: Mutex::new(None), folder, programs, port, databases: AtomicU32::new(0) };
+        if !addresses.is_empty() {
+            let mut trusted = fs::File::options().append(true).open(data.join("pg_hba.conf"))?;
+            trusted.write_all(b"host all all samenet trust\n")?;
+        }
+        let (port, addresses) = (free_port()?, addresses.to_vec());
+        let server = Server { child: Mutex::new(None), folder, programs, addresses, port, databases: AtomicU32::new(0) };
         server.resume()?;
         end_with_this_process(&server);
         Ok(server)
@@ -94,10 +120,11 @@ impl Server {
     /// It does not start.
     pub fn resume(&self) -> io::Result<()> {
         let log = fs::File::options().create(true).append(true).open(self.folder.join("log"))?;
+        let addresses: String = self.addresses.iter().map(|address| format!(",{address}")).collect();
         let child = as_server(&self.programs.join("postgres"), &self.folder)
             .arg("-D")
             .arg(self.folder.join("data"))
-            .args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=300"])
+            .args(["-c", &format!("listen_addresses=127.0.0.1{addresses}"), "-c", "unix_socket_directories=", "-c", "max_connections=300"])
             .args(["-c", "shared_buffers=64MB", "-c", "log_min_messages=warning", "-p", &self.port.to_string()])
             .stdout(Stdio::null())
             .stderr(log)
@@ -159,7 +186,12 @@ impl Server {
 
     /// The URL of a database.
     pub fn url(&self, name: &str) -> String {
-        format!("postgres://fourfold@127.0.0.1:{}/{name}?sslmode=disable", self.port)
+        self.url_at(Ipv4Addr::LOCALHOST, name)
+    }
+
+    /// The same, at another address on which it listens.
+    pub fn url_at(&self, address: Ipv4Addr, name: &str) -> String {
+        format!("postgres://fourfold@{address}:{}/{name}?sslmode=disable", self.port)
     }
 
     /// Runs a statement beside the stores; its rows, a line each, columns parted by `|`.

@@ -1,7 +1,7 @@
 //! The binary under test: a command that ends, a server that runs, and a folder of the test's own.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -132,14 +132,19 @@ impl Server {
     }
 
     pub fn spawn(command: &mut Command) -> Server {
-        let command = command.args(["--listen", "127.0.0.1:0", "--admin", "off", "--log", "off"]);
+        Server::spawn_at(command, Ipv4Addr::LOCALHOST)
+    }
+
+    /// The same, where another address than loopback's is this machine's.
+    pub fn spawn_at(command: &mut Command, address: Ipv4Addr) -> Server {
+        let command = command.args(["--listen", &format!("{address}:0"), "--admin", "off", "--log", "off"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let told = Arc::new(Told::default());
         listen(child.stdout.take().unwrap(), &told);
         listen(child.stderr.take().unwrap(), &told);
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut server = Server { child, told, address: unknown };
-        server.address = server.until("an address", address);
+        server.address = server.until("an address", address_told);
         server.until_true("ready", |server| server.status("/ready") == Some(200));
         server
     }
@@ -208,8 +213,13 @@ impl Server {
 
     /// SIGTERM; the process goes on until it has drained.
     pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
         // The shell's own `kill`, so that no signal needs `unsafe`.
-        let kill = format!("kill -TERM {}", self.child.id());
+        let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
@@ -240,7 +250,7 @@ fn listen(stream: impl Read + Send + 'static, told: &Arc<Told>) {
 }
 
 /// `http://127.0.0.1:40123` in a whole line of what a server says.
-fn address(told: &str) -> Option<SocketAddr> {
+fn address_told(told: &str) -> Option<SocketAddr> {
     let (_, rest) = told.split_once("http://")?;
     let (line, _) = rest.split_once('\n')?;
     line.trim_end_matches('/').parse().ok()

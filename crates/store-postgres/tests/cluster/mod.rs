@@ -14,10 +14,6 @@ use fourfold_store_postgres::{PostgresStore, testing};
 
 const ALL: Budget = Budget { events_max: 1_000, bytes_max: 4 << 20 };
 
-/// The sessions that hold the sequencer's lock of the database that is asked.
-pub const LEADERS: &str = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 \
-    AND (classid::int8 << 32 | objid::int8) = 112628897808385 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-
 /// Nodes over one new database, and its name.
 pub async fn nodes(count: usize) -> Option<(Vec<World>, &'static testing::Server, String)> {
     let server = testing::server()?;
@@ -31,10 +27,7 @@ pub async fn nodes(count: usize) -> Option<(Vec<World>, &'static testing::Server
     Some((worlds, server, name))
 }
 
-/// The name of a URL's database.
-pub fn name_of(url: &str) -> String {
-    url.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned()
-}
+pub use fourfold_store_postgres::testing::{LEADERS, name_of};
 
 /// One more node; the first makes the tables.
 pub async fn node(url: &str, first: Option<&World>) -> World {

@@ -39,15 +39,22 @@ pub(crate) async fn open(io: DuplexStream, asked: &Asked, from: &From, form: For
     match from {
         From::Rows => subscribe["data"]["initial"] = true.into(),
         From::After(cursor) => {
-            let (epoch, offset) = cursor.rsplit_once('.').expect("a cursor");
+            let (epoch, offset) = place(cursor);
             subscribe["recover"] = true.into();
             subscribe["epoch"] = epoch.into();
-            subscribe["offset"] = offset.parse::<u64>().expect("an offset").into();
+            subscribe["offset"] = offset.into();
         }
     }
     let reply = open.ask(&json!({ "id": 2, "subscribe": subscribe })).await?;
     open.begun(&reply["subscribe"], from)?;
     Ok(Box::new(open))
+}
+
+/// The parts of a cursor as this protocol has them: what a list has shown stands behind the epoch.
+fn place(cursor: &str) -> (String, u64) {
+    let (epoch, place) = cursor.split_once('.').expect("a cursor");
+    let (offset, shown) = place.split_at(place.find('~').unwrap_or(place.len()));
+    (format!("{epoch}{shown}"), offset.parse().expect("an offset"))
 }
 
 impl Centrifugo {
@@ -127,7 +134,8 @@ impl Centrifugo {
     }
 
     fn cursor(&self, offset: &Value) -> String {
-        format!("{}.{}", self.epoch, offset.as_u64().unwrap_or_default())
+        let (epoch, shown) = self.epoch.split_at(self.epoch.find('~').unwrap_or(self.epoch.len()));
+        format!("{epoch}.{}{shown}", offset.as_u64().unwrap_or_default())
     }
 
     fn publication(&self, publication: &Value) -> Result<Told, Stop> {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Asked, Change, Transport};
+use super::{Asked, Change, Place, Transport};
 
 /// From one list of the rows to the next.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Chapter {
     /// Of which moment the rows are.
-    pub at: u64,
+    pub at: Place,
     /// The rows with which it began.
     pub rows: Vec<Change>,
     /// What was told from there on, joined over connections.
@@ -26,8 +26,17 @@ pub(crate) struct Connection {
     pub told: usize,
     /// From which position it went on.
     pub after: u64,
-    /// Between which positions the moment lies at which it began: one that was committed before, and the last that there may have been.
-    pub began: (u64, u64),
+    /// The moment at which it began.
+    pub began: Began,
+}
+
+/// The moment at which a connection began, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Began {
+    /// That of the rows with which it began.
+    WithRows,
+    /// Behind this position, which was committed before.
+    Since(u64),
 }
 
 /// A subscriber's diary.
@@ -55,6 +64,11 @@ impl Diary {
     /// Resets that were told.
     pub fn resets(&self) -> usize {
         self.chapters.iter().filter(|chapter| chapter.reset).count()
+    }
+
+    /// Lists that showed what the log had not numbered yet.
+    pub fn beyond(&self) -> usize {
+        self.chapters.iter().filter(|chapter| chapter.at.is_beyond()).count()
     }
 
     /// How often it was told that it read too slowly.

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::diary::{Chapter, Connection};
+use super::diary::{Began, Chapter, Connection};
 use super::log::Event;
-use super::{Asked, Change, Diary, Kind, Log, MARKER};
+use super::{Asked, Change, Diary, Kind, Log, MARKER, Place};
 
 /// Faults of one diary that are told; more say nothing new.
 const FAULTS_TOLD: usize = 3;
@@ -17,7 +17,7 @@ const FAULT_CHARS: usize = 400;
 pub fn judge(log: &Log, diary: &Diary, whole: bool) -> Vec<String> {
     let mut faults = Vec::new();
     for (at, chapter) in diary.chapters.iter().enumerate() {
-        let next = diary.chapters.get(at + 1).map(|next| next.at);
+        let next = diary.chapters.get(at + 1).map(|next| &next.at);
         let judged = Judged { log, asked: &diary.asked, chapter, next, whole };
         faults.extend(judged.fault().map(|fault| format!("{:?} {}: {fault:.FAULT_CHARS$}", diary.transport, named(&diary.asked))));
     }
@@ -31,7 +31,7 @@ pub fn overtaken(log: &Log, diary: &Diary) -> usize {
         let judged = Judged { log, asked: &diary.asked, chapter, next: None, whole: false };
         let moved = judged.moves().next().unwrap_or(u64::MAX);
         let ends = chapter.connections.iter().skip(1).map(|next| next.told).chain([chapter.changes.len()]);
-        chapter.connections.iter().zip(ends).filter(|(connection, end)| connection.began.0 >= moved && *end > connection.told).count()
+        chapter.connections.iter().zip(ends).filter(|(connection, end)| connection.began.is_behind(moved) && *end > connection.told).count()
     };
     diary.chapters.iter().map(of).sum()
 }
@@ -45,17 +45,17 @@ struct Judged<'a> {
     asked: &'a Asked,
     chapter: &'a Chapter,
     /// Of which moment the rows of the next chapter are.
-    next: Option<u64>,
+    next: Option<&'a Place>,
     whole: bool,
 }
 
 impl Judged<'_> {
     fn fault(&self) -> Option<String> {
         let (log, chapter) = (self.log, self.chapter);
-        if !log.is_commit(chapter.at) {
-            return Some(format!("rows of {}, within a commit", chapter.at));
+        if !log.is_commit(chapter.at.position) {
+            return Some(format!("rows of {}, within a commit", chapter.at.position));
         }
-        let rooms = log.rooms_at(&self.asked.caller.user, chapter.at);
+        let rooms = log.rooms_at(&self.asked.caller.user, &chapter.at);
         let moved = self.moves().next();
         let listed = self.rows(&rooms);
         listed.or_else(|| self.reset(moved)).or_else(|| self.changes(moved)).or_else(|| self.rebuilt(&rooms))
@@ -64,27 +64,27 @@ impl Judged<'_> {
     /// The commits behind the rows that change the caller's rights.
     fn moves(&self) -> impl Iterator<Item = u64> {
         let member = self.asked.entity == "Message";
-        self.log.moves_after(&self.asked.caller.user, self.chapter.at).filter(move |_| member)
+        self.log.moves_after(&self.asked.caller.user, &self.chapter.at).filter(move |_| member)
     }
 
     /// The rows to begin with.
     fn rows(&self, rooms: &BTreeSet<String>) -> Option<String> {
         let told = self.chapter.rows.iter().map(|row| (row.key.as_str(), row.revision, row.item.clone()));
         let told: BTreeMap<_, _> = told.map(|(key, revision, item)| (key, (revision, item))).collect();
-        differ(&told, &self.table(rooms, self.chapter.at), self.chapter.at)
+        differ(&told, &self.table(rooms, &self.chapter.at), &self.chapter.at)
     }
 
-    /// What the table holds for this caller at a position.
-    fn table(&self, rooms: &BTreeSet<String>, position: u64) -> BTreeMap<&str, (Option<u64>, Option<Value>)> {
-        let rows = self.log.rows_at(self.asked.entity, position).filter(|(_, _, row)| sees(self.asked, rooms, row));
+    /// What the table holds for this caller at a place.
+    fn table(&self, rooms: &BTreeSet<String>, place: &Place) -> BTreeMap<&str, (Option<u64>, Option<Value>)> {
+        let rows = self.log.rows_at(self.asked.entity, place).filter(|(_, _, row)| sees(self.asked, rooms, row));
         rows.map(|(key, revision, row)| (key, (Some(revision), Some(shown(self.asked, row))))).collect()
     }
 
     /// A reset where the caller's rights change, and nowhere else.
     fn reset(&self, moved: Option<u64>) -> Option<String> {
         match (self.chapter.reset, moved) {
-            (true, None) => Some(format!("a reset behind {} without a change of membership", self.chapter.at)),
-            (true, Some(moved)) if self.next.is_some_and(|next| next < moved) => {
+            (true, None) => Some(format!("a reset behind {:?} without a change of membership", self.chapter.at)),
+            (true, Some(moved)) if self.next.is_some_and(|next| !self.log.has(next, moved)) => {
                 Some(format!("a reset for {moved}, and then rows of {:?}", self.next))
             }
             (false, Some(moved)) if self.chapter.changes.last().is_some_and(|last| last.position > moved) => {
@@ -106,7 +106,7 @@ impl Judged<'_> {
     fn told(&self, connection: &Connection, next: Option<&Connection>, moved: Option<u64>) -> Option<String> {
         let told = &self.chapter.changes[connection.told..next.map_or(self.chapter.changes.len(), |next| next.told)];
         let faults = self.rights(connection).into_iter().map(|rooms| {
-            let expect = expected(self.log, self.asked, &rooms, connection.after, moved.unwrap_or(u64::MAX));
+            let expect = self.expected(&rooms, connection.after, moved.unwrap_or(u64::MAX));
             follows(told, expect, next.map(|next| next.after))
         });
         faults.reduce(|fault, other| fault.and(other))?
@@ -114,12 +114,20 @@ impl Judged<'_> {
 
     /// The rooms that a connection may have been judged by.
     fn rights(&self, connection: &Connection) -> Vec<BTreeSet<String>> {
-        let user = &self.asked.caller.user;
-        let (since, until) = connection.began;
+        let (user, at) = (&self.asked.caller.user, &self.chapter.at);
+        let Began::Since(since) = connection.began else { return vec![self.log.rooms_at(user, at)] };
         // The next list is of a later moment.
-        let until = self.next.map_or(until, |next| next.min(until));
-        let moves = self.moves().filter(|moved| (since + 1..=until).contains(moved));
-        [since].into_iter().chain(moves).map(|at| self.log.rooms_at(user, at)).collect()
+        let before_next = |moved: &u64| self.next.is_none_or(|next| self.log.has(next, *moved));
+        let moves = self.moves().filter(|moved| *moved > since).filter(before_next);
+        [since].into_iter().chain(moves).map(|position| self.log.rooms_at(user, &at.up_to(position))).collect()
+    }
+
+    /// What changes there are for the caller behind a position that the rows to begin with do not show, up to a commit that is told no more.
+    fn expected<'b>(&'b self, rooms: &'b BTreeSet<String>, after: u64, before_commit: u64) -> impl Iterator<Item = Change> + 'b {
+        let begin = self.log.events.partition_point(|event| event.position <= after);
+        let events = self.log.events[begin..].iter().take_while(move |event| event.commit_last < before_commit);
+        let events = events.filter(|event| event.entity == self.asked.entity && !event.is_in(&self.chapter.at));
+        events.filter_map(|event| change(self.asked, rooms, event))
     }
 
     fn unfinished(&self) -> Option<String> {
@@ -138,32 +146,27 @@ impl Judged<'_> {
                 Kind::Entered | Kind::Changed => rebuilt.insert(change.key.as_str(), (change.revision, change.item.clone())),
             };
         }
-        differ(&rebuilt, &self.table(rooms, last.position), last.position)
+        let place = self.chapter.at.up_to(last.position);
+        differ(&rebuilt, &self.table(rooms, &place), &place)
+    }
+}
+
+impl Began {
+    /// Whether it was surely after this commit.
+    fn is_behind(self, commit_last: u64) -> bool {
+        matches!(self, Began::Since(since) if since >= commit_last)
     }
 }
 
 type Rows<'a> = BTreeMap<&'a str, (Option<u64>, Option<Value>)>;
 
-fn differ(told: &Rows<'_>, expect: &Rows<'_>, at: u64) -> Option<String> {
+fn differ(told: &Rows<'_>, expect: &Rows<'_>, at: &Place) -> Option<String> {
     let other = expect.iter().find(|(key, row)| told.get(*key) != Some(row));
     if let Some((key, row)) = other {
-        return Some(format!("at {at} the row `{key}` is {row:?} and not {:?}", told.get(key)));
+        return Some(format!("at {at:?} the row `{key}` is {row:?} and not {:?}", told.get(key)));
     }
     let more = told.keys().find(|key| !expect.contains_key(*key));
-    more.map(|key| format!("at {at} there is no row `{key}` for it, and it has one"))
-}
-
-/// What changes there are for a caller behind a position, up to a commit that is told no more.
-fn expected<'a>(
-    log: &'a Log,
-    asked: &'a Asked,
-    rooms: &'a BTreeSet<String>,
-    after: u64,
-    before_commit: u64,
-) -> impl Iterator<Item = Change> + 'a {
-    let begin = log.events.partition_point(|event| event.position <= after);
-    let events = log.events[begin..].iter().take_while(move |event| event.commit_last < before_commit);
-    events.filter(|event| event.entity == asked.entity).filter_map(|event| change(asked, rooms, event))
+    more.map(|key| format!("at {at:?} there is no row `{key}` for it, and it has one"))
 }
 
 fn change(asked: &Asked, rooms: &BTreeSet<String>, event: &Event) -> Option<Change> {

@@ -20,8 +20,8 @@ const PAUSE_EVENTS: u64 = 1_200;
 
 /// All that the parts of a run share.
 pub struct World {
-    /// Where the server is; none while there is none.
-    pub server: watch::Sender<Option<SocketAddr>>,
+    /// Where each node is; none while there is none.
+    nodes: Vec<watch::Sender<Option<SocketAddr>>>,
     /// Events of acknowledged writes so far.
     pub events: watch::Sender<u64>,
     /// Whether lines are cut.
@@ -46,10 +46,10 @@ enum Cut {
 pub(crate) struct Fate(Cut, usize);
 
 impl World {
-    /// Without a server yet.
-    pub fn new(rough: bool) -> Arc<World> {
+    /// Of so many nodes, of which none is there yet.
+    pub fn new(rough: bool, nodes: usize) -> Arc<World> {
         Arc::new(World {
-            server: watch::Sender::new(None),
+            nodes: (0..nodes).map(|_| watch::Sender::new(None)).collect(),
             events: watch::Sender::new(0),
             rough: watch::Sender::new(rough),
             half_open: Mutex::default(),
@@ -58,10 +58,24 @@ impl World {
         })
     }
 
-    /// Where the server is, as soon as there is one.
-    pub async fn address(&self) -> SocketAddr {
-        let mut server = self.server.subscribe();
-        server.wait_for(Option::is_some).await.expect("a sender").expect("an address")
+    /// From now on a node is there, or is not.
+    pub fn place(&self, node: usize, address: Option<SocketAddr>) {
+        self.nodes[node].send_replace(address);
+    }
+
+    /// Where the node is that this number has, counted round; as soon as there is one.
+    pub(crate) async fn address(&self, number: u64) -> SocketAddr {
+        let mut node = self.nodes[number as usize % self.nodes.len()].subscribe();
+        node.wait_for(Option::is_some).await.expect("a sender").expect("an address")
+    }
+
+    /// Where some node is; of those that are there, where one is.
+    async fn any(&self, random: &mut Random) -> SocketAddr {
+        let there: Vec<SocketAddr> = self.nodes.iter().filter_map(|node| *node.borrow()).collect();
+        match random.below(there.len().max(1) as u64) as usize {
+            at if at < there.len() => there[at],
+            _ => self.address(0).await,
+        }
     }
 
     /// Resolves when this many events are acknowledged.
@@ -96,12 +110,12 @@ impl World {
         (*self.rough.borrow()).then_some(Fate(cut, after))
     }
 
-    /// A line to the server that is there now.
-    pub(crate) async fn dial(self: &Arc<World>, fate: Option<Fate>) -> std::io::Result<DuplexStream> {
+    /// A line to a node that is there now.
+    pub(crate) async fn dial(self: &Arc<World>, fate: Option<Fate>, random: &mut Random) -> std::io::Result<DuplexStream> {
         let socket = TcpSocket::new_v4()?;
         SockRef::from(&socket).set_tcp_mss(SEGMENT_BYTES)?;
         socket.set_recv_buffer_size(LINE_BYTES)?;
-        let far = socket.connect(self.address().await).await?;
+        let far = socket.connect(self.any(random).await).await?;
         far.set_nodelay(true)?;
         let (near, end) = tokio::io::duplex(LINE_BYTES as usize);
         let world = Arc::clone(self);

@@ -13,6 +13,7 @@ mod http;
 mod judge;
 mod line;
 mod log;
+mod place;
 mod protobuf;
 mod sse;
 mod subscriber;
@@ -27,6 +28,7 @@ pub use subscriber::Subscriber;
 pub use writer::Writer;
 
 use fourfold_store::Later;
+use place::Place;
 pub use prost_reflect::DescriptorPool;
 use serde_json::Value;
 use tokio::io::DuplexStream;
@@ -161,12 +163,6 @@ impl Stop {
     }
 }
 
-/// The position of `epoch.position`.
-fn position(cursor: &str) -> Result<u64, Stop> {
-    let position = cursor.rsplit_once('.').and_then(|(_, position)| position.parse().ok());
-    position.ok_or_else(|| Stop::Fault(format!("`{cursor}` is no cursor")))
-}
-
 /// A token of HS256 with these claims.
 pub fn token(secret: &str, claims: &Value) -> String {
     let key = jsonwebtoken::EncodingKey::from_secret(secret.as_bytes());
@@ -181,7 +177,7 @@ fn told(kind: Kind, body: &Value, cursor: Option<&str>) -> Result<Told, Stop> {
         other => other.as_str().and_then(|text| text.parse().ok()),
     };
     let key = body["key"].as_str().unwrap_or_default().to_owned();
-    let position = cursor.map_or(Ok(0), position)?;
+    let position = cursor.map_or(Ok(0), |cursor| Place::parse(cursor).map(|place| place.position))?;
     let item = (!body["item"].is_null()).then(|| shown(&body["item"]));
     let change = Change { position, kind, key, revision, item };
     Ok(match cursor {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use prost_reflect::DescriptorPool;
 
-use super::diary::{Chapter, Connection, Diary};
-use super::{Asked, From, MARKER, Stop, Told, Transport, World};
+use super::diary::{Began, Chapter, Connection, Diary};
+use super::{Asked, From, MARKER, Place, Stop, Told, Transport, World};
 use crate::random::Random;
 
 /// One that watches until it was told of the marker.
@@ -52,11 +52,11 @@ impl Subscriber {
     async fn connection(&mut self) -> Result<(), Stop> {
         self.rows.clear();
         if let (Some(chapter), From::After(cursor)) = (self.diary.chapters.last_mut(), &self.from) {
-            let (told, after) = (chapter.changes.len(), super::position(cursor)?);
-            chapter.connections.push(Connection { told, after, began: (self.world.committed(), u64::MAX) });
+            let (told, after) = (chapter.changes.len(), Place::parse(cursor)?.position);
+            chapter.connections.push(Connection { told, after, began: Began::Since(self.world.committed()) });
         }
         let fate = self.world.fate(&mut self.random);
-        let io = match self.world.dial(fate).await {
+        let io = match self.world.dial(fate, &mut self.random).await {
             Ok(io) => io,
             Err(error) => {
                 // Killed, and not yet known to be.
@@ -77,11 +77,11 @@ impl Subscriber {
         match told {
             Told::Row(row) => self.rows.push(row),
             Told::At(cursor) => {
-                let at = super::position(&cursor)?;
-                self.world.note_committed(at);
+                let at = Place::parse(&cursor)?;
+                self.world.note_committed(at.position);
                 if self.from == From::Rows {
                     let rows = std::mem::take(&mut self.rows);
-                    let connections = vec![Connection { told: 0, after: at, began: (at, at) }];
+                    let connections = vec![Connection { told: 0, after: at.position, began: Began::WithRows }];
                     self.diary.chapters.push(Chapter { at, rows, connections, ..Chapter::default() });
                 }
                 self.from = From::After(cursor);
