@@ -3,35 +3,36 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Client, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
 use fourfold_op::Error;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Config, Statement};
+use tokio_postgres::Config;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{Fail, unavailable};
-use crate::limits::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_RETRIES, UNACKNOWLEDGED_MAX};
+use crate::limits::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_RETRIES, LOCK_WAIT_MAX, STATEMENT_MAX, STILL_MAX, UNACKNOWLEDGED_MAX};
+use crate::pooled::Pooled;
 use crate::system;
 
 /// Connections that are kept, where the settings say nothing.
 pub const CONNECTIONS: usize = 16;
+/// Connections to the server itself beside the sequencer's, where the others lead through a pooler.
+pub const MAINTENANCE_CONNECTIONS: usize = 2;
 /// How long a connection may take to be made.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// How long one is waited for when all are in use.
 const WAIT_MAX: Duration = Duration::from_secs(5);
-/// Prepared statements of one connection; beyond, all are let go of.
-const STATEMENTS_MAX: usize = 512;
-/// How long one statement may take, and how long a transaction may stand still. A session that hangs holds locks.
-const SESSION: &str = "-c statement_timeout=60000 -c idle_in_transaction_session_timeout=15000 -c lock_timeout=20000";
 
 /// Where the database is, and how it is spoken to.
 #[derive(Clone)]
 pub struct Target {
     config: Config,
     tls: MakeRustlsConnect,
+    /// A pooler is in between, which gives each transaction the session that is free.
+    through_pooler: bool,
 }
 
 impl Target {
@@ -41,12 +42,26 @@ impl Target {
     /// # Errors
     /// `invalid_argument`: it is no such URL, or its certificates cannot be read. No password is told.
     pub fn parse(url: &str) -> Result<Target, Error> {
+        let mut target = Target::of(url)?;
+        target.config.options(session());
+        Ok(target)
+    }
+
+    fn of(url: &str) -> Result<Target, Error> {
         let (url, roots) = take_parameter(url, "sslrootcert");
         let mut config: Config = url.parse().map_err(|_| Error::invalid("the store's URL is not one of PostgreSQL's"))?;
-        config.application_name("fourfold").connect_timeout(CONNECT_MAX).options(session());
+        config.application_name("fourfold").connect_timeout(CONNECT_MAX);
         end_the_silent(&mut config);
         let plain = config.get_ssl_mode() == SslMode::Disable;
-        Ok(Target { tls: tls(roots.as_deref(), plain)?, config })
+        Ok(Target { tls: tls(roots.as_deref(), plain)?, config, through_pooler: false })
+    }
+
+    /// The same of a pooler, which takes no settings for the sessions behind it.
+    ///
+    /// # Errors
+    /// As [`Target::parse`].
+    pub fn pooler(url: &str) -> Result<Target, Error> {
+        Ok(Target { through_pooler: true, ..Target::of(url)? })
     }
 
     /// A connection of its own, and what drives it.
@@ -62,7 +77,7 @@ impl Target {
     }
 
     /// As many connections, made when they are wanted.
-    pub fn pool(&self, connections: usize) -> Result<Pool, Error> {
+    pub fn connections(self, most: usize) -> Result<Connections, Error> {
         let manager =
             Manager::from_config(self.config.clone(), self.tls.clone(), ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let timeouts = Timeouts { wait: Some(WAIT_MAX), create: Some(CONNECT_MAX), recycle: Some(WAIT_MAX) };
@@ -72,8 +87,36 @@ impl Target {
                 async move { system::check_identity(client).await.map_err(|fail| HookError::message(format!("{:?}", fail.into_error()))) },
             )
         });
-        let builder = Pool::builder(manager).max_size(connections).timeouts(timeouts).runtime(Runtime::Tokio1).post_create(checked);
-        builder.build().map_err(Error::internal)
+        let mut builder = Pool::builder(manager).max_size(most).timeouts(timeouts).runtime(Runtime::Tokio1);
+        if !self.through_pooler {
+            builder = builder.post_create(checked);
+        }
+        Ok(Connections { pool: builder.build().map_err(Error::internal)?, target: Arc::new(self) })
+    }
+}
+
+/// A pool of connections.
+#[derive(Clone)]
+pub struct Connections {
+    pool: Pool,
+    /// Where they lead.
+    pub target: Arc<Target>,
+}
+
+impl Connections {
+    /// One that nobody uses.
+    pub async fn take(&self) -> Result<Pooled, Fail> {
+        let taken = self.pool.get().await;
+        let client = taken.map_err(|error| match error {
+            PoolError::Backend(error) => Fail::from(error),
+            error => unavailable("the store cannot be reached now").with_private(error).into(),
+        })?;
+        Ok(Pooled::new(client, self.target.through_pooler))
+    }
+
+    /// Ends them all; none is made any more.
+    pub fn close(&self) {
+        self.pool.close();
     }
 }
 
@@ -83,17 +126,25 @@ pub type Driven = tokio_postgres::Connection<
     <MakeRustlsConnect as tokio_postgres::tls::MakeTlsConnect<tokio_postgres::Socket>>::Stream,
 >;
 
-/// A connection of the pool.
-pub async fn take(pool: &Pool) -> Result<Object, Fail> {
-    pool.get().await.map_err(|error| Fail::Error(unavailable("the store cannot be reached now").with_private(error)))
+/// Whether a connection is a session that got the settings of [`session`]: a pooler that drops them is no server.
+///
+/// # Errors
+/// `invalid_argument`: it is none.
+pub async fn check_session(client: &tokio_postgres::Client) -> Result<(), Fail> {
+    let text = format!(
+        "SELECT extract(epoch FROM current_setting('idle_in_transaction_session_timeout')::interval)::int8 = {}",
+        STILL_MAX.as_secs()
+    );
+    let rows = client.query_typed(&text, &[]).await?;
+    let ours = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(false);
+    if ours { Ok(()) } else { Err(through_pooler().into()) }
 }
 
-/// A statement, prepared at its first use on a connection.
-pub async fn prepared(client: &Client, text: &str) -> Result<Statement, Fail> {
-    if client.statement_cache.size() >= STATEMENTS_MAX {
-        client.statement_cache.clear();
-    }
-    Ok(client.prepare_cached(text).await?)
+/// What is wrong with a URL that should lead to a server and leads to a pooler.
+pub fn through_pooler() -> Error {
+    Error::invalid(
+        "this URL leads to a pooler, which keeps no session: `store.url` may lead through one where `store.direct_url` leads to the server itself",
+    )
 }
 
 /// What every session is given.
@@ -101,7 +152,9 @@ fn session() -> String {
     let (idle, interval) = (KEEPALIVE_IDLE.as_secs(), KEEPALIVE_INTERVAL.as_secs());
     let keepalives =
         format!("-c tcp_keepalives_idle={idle} -c tcp_keepalives_interval={interval} -c tcp_keepalives_count={KEEPALIVE_RETRIES}");
-    format!("{SESSION} {keepalives} -c tcp_user_timeout={}", UNACKNOWLEDGED_MAX.as_millis())
+    let (statement, still, lock) = (STATEMENT_MAX.as_millis(), STILL_MAX.as_millis(), LOCK_WAIT_MAX.as_millis());
+    let limits = format!("-c statement_timeout={statement} -c idle_in_transaction_session_timeout={still} -c lock_timeout={lock}");
+    format!("{limits} {keepalives} -c tcp_user_timeout={}", UNACKNOWLEDGED_MAX.as_millis())
 }
 
 /// Has this side's system end a connection to a server that is gone. What the URL says of it holds.

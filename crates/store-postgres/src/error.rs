@@ -3,6 +3,8 @@
 use fourfold_op::{Error, ErrorCode};
 use tokio_postgres::error::SqlState;
 
+use crate::connect::through_pooler;
+
 /// Why something went no further.
 #[derive(Debug)]
 pub enum Fail {
@@ -14,6 +16,8 @@ pub enum Fail {
     Again,
     /// A statement was prepared for tables that are not so any more.
     Stale,
+    /// The pooler leads to another server than before, which has been looked at now: it may be done again.
+    Elsewhere,
     /// The connection ended: what was not committed is not there.
     Lost(String),
     /// Anything else.
@@ -46,6 +50,8 @@ impl From<tokio_postgres::Error> for Fail {
             | SqlState::CANNOT_CONNECT_NOW
             | SqlState::IDLE_SESSION_TIMEOUT
             | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => Fail::Lost(told(&error)),
+            // PgBouncer's words, where it is told to drop no parameters.
+            _ if told(&error).contains("unsupported startup parameter") => Fail::Error(through_pooler()),
             _ => Fail::Error(to_error(&error)),
         }
     }
@@ -59,6 +65,7 @@ impl Fail {
             Fail::Aborted => Error::internal("a transaction failed, and no statement of it said why"),
             Fail::Again => unavailable("the store is busy with the same rows; try again"),
             Fail::Stale => unavailable("the store is being migrated to another model; try again"),
+            Fail::Elsewhere => unavailable("the pooler leads to another server each time; try again"),
             Fail::Lost(why) => unavailable("the store cannot be reached now").with_private(why),
             Fail::Error(error) => error,
         }

@@ -9,7 +9,6 @@ use fourfold_store::sql::{Change, Dialect, Schema, diff, owner_number, quoted};
 use fourfold_store::{Later, Maintain, Migration, MigrationStep, Pruned, Redacted, Retention, StoreError};
 use tokio_postgres::Client;
 
-use crate::connect::take;
 use crate::error::{Fail, unavailable};
 use crate::lent::Lent;
 use crate::system::{STATE, State, locks};
@@ -25,8 +24,8 @@ impl Maintain for PostgresStore {
         Box::pin(async move {
             let planned = async {
                 self.inner.open()?;
-                let client = take(&self.inner.pool).await?;
-                changes(&client, model).await
+                let client = self.inner.direct.take().await?;
+                changes(client.session()?, model).await
             };
             let changes = planned.await.map_err(refused)?;
             let step = |change: Change| MigrationStep { title: change.title, destructive: change.destructive, statement: change.statement };
@@ -45,7 +44,7 @@ impl Maintain for PostgresStore {
         Box::pin(async move {
             let counted = async {
                 self.inner.open()?;
-                rows_of(&*take(&self.inner.pool).await?, &model.entity(entity).table).await
+                rows_of(self.inner.direct.take().await?.session()?, &model.entity(entity).table).await
             };
             counted.await.map_err(refused)
         })
@@ -72,7 +71,7 @@ fn refused(fail: Fail) -> StoreError {
 
 impl Inner {
     async fn migrate(&self, model: &SharedModel) -> Result<(), Fail> {
-        let lent = Lent::take(&self.pool, &self.target).await?;
+        let lent = Lent::take(&self.direct).await?;
         match self.migrated(&lent, model).await {
             Ok(state) => {
                 lent.done();
@@ -89,7 +88,7 @@ impl Inner {
 
     /// Alone with the tables: every commit before is over, and has its positions.
     async fn migrated(&self, lent: &Lent, model: &SharedModel) -> Result<State, Fail> {
-        let client = lent.client()?;
+        let client = lent.client()?.session()?;
         let begin = format!(
             "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL lock_timeout = 0; \
              SELECT pg_advisory_xact_lock({})",

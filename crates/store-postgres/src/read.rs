@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::Client;
 use fourfold_model::{Base, Decimal, EntityId, FieldId, KEY, Model, Row, Value};
 use fourfold_op::{Answered, Cursor, Deadline, Error, Joined, Page, Record};
 use fourfold_plan::{Fetch, FetchKind, Link, PageFetch, ReadPlan};
@@ -16,11 +15,14 @@ use futures_util::{FutureExt, TryStreamExt, pin_mut};
 use tokio_postgres::RowStream;
 
 use crate::Inner;
-use crate::connect::prepared;
 use crate::error::{Fail, all, late, misformed, sum_overflow, unavailable};
 use crate::lent::Lent;
+use crate::pooled::Pooled;
 use crate::system::{STATE, State};
 use crate::value::{Bound, Raw, bound, bound_array, taken, whole};
+
+/// The mode of a transaction that reads.
+pub const ONE_SNAPSHOT: &str = " ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// Reads all plans of one snapshot.
 pub async fn read(inner: &Arc<Inner>, plans: &[ReadPlan], deadline: &Deadline) -> Result<Snapshot, Fail> {
@@ -33,14 +35,14 @@ pub async fn read(inner: &Arc<Inner>, plans: &[ReadPlan], deadline: &Deadline) -
 }
 
 async fn read_in_time(inner: &Arc<Inner>, plans: &[ReadPlan], left: Option<Duration>) -> Result<Snapshot, Fail> {
-    let lent = Lent::take(&inner.pool, &inner.target).await?;
+    let lent = Lent::take(&inner.pooled).await?;
     match snapshot(inner, &lent, plans, left).await {
         Ok(snapshot) => {
             lent.end_reading();
             Ok(snapshot)
         }
         Err(Fail::Stale) => {
-            lent.client()?.statement_cache.clear();
+            lent.client()?.forget_statements();
             lent.roll_back().await;
             Err(Fail::Stale)
         }
@@ -54,13 +56,8 @@ async fn read_in_time(inner: &Arc<Inner>, plans: &[ReadPlan], left: Option<Durat
 /// Everything is sent before the first answer comes: the beginning, the state, and each plan's first statements.
 async fn snapshot(inner: &Inner, lent: &Lent, plans: &[ReadPlan], left: Option<Duration>) -> Result<Snapshot, Fail> {
     let client = lent.client()?;
-    let state = prepared(client, STATE).await?;
-    let begin = match left {
-        Some(left) => {
-            format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {}", left.as_millis().max(1))
-        }
-        None => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned(),
-    };
+    let state = client.prepared(STATE).await?;
+    let begin = client.begin(ONE_SNAPSHOT, left);
     let statements = AtomicU32::new(0);
     let readings = plans.iter().map(|plan| async {
         let compiled = plan.compiled(|shape| Arc::new(fourfold_store::sql::fetch(Dialect::Postgres, shape.model(), shape.fetch())));
@@ -72,7 +69,7 @@ async fn snapshot(inner: &Inner, lent: &Lent, plans: &[ReadPlan], left: Option<D
     let (begun, state, answers) = join3(client.batch_execute(&begin), client.query_one(&state, &[]), join_all(readings)).await;
     begun?;
     let state = State::of(&state?)?;
-    inner.told(&state);
+    inner.told_by(client, &state)?;
     if plans.iter().any(|plan| plan.model().fingerprint != state.fingerprint) {
         return Err(unavailable("the store is being migrated to another model; try again").into());
     }
@@ -83,7 +80,7 @@ async fn snapshot(inner: &Inner, lent: &Lent, plans: &[ReadPlan], left: Option<D
 
 /// One plan being read in a transaction.
 struct Reading<'a> {
-    client: &'a Client,
+    client: &'a Pooled,
     plan: &'a ReadPlan,
     model: &'a Model,
     statements: &'a AtomicU32,
@@ -214,7 +211,7 @@ impl Reading<'_> {
     /// Sends a statement with its parameters.
     async fn sent(&self, statement: &Statement, keys: &Keys<'_>) -> Result<RowStream, Fail> {
         self.statements.fetch_add(1, Ordering::Relaxed);
-        let prepared = prepared(self.client, &statement.text).await?;
+        let prepared = self.client.prepared(&statement.text).await?;
         let parameters = statement.sources.iter().map(|source| bind(self.model, self.plan.params(), source, keys));
         Ok(self.client.query_raw(&prepared, parameters.collect::<Vec<_>>()).await?)
     }

@@ -3,6 +3,8 @@
 //! It is the installed server, started on a port of loopback that was free, and ended when the process of tests ends it
 //! ([`Server::stop`]) or is gone. A server refuses to run as root, so for root it runs as the user `postgres`.
 
+mod pooler;
+
 use std::fs;
 use std::io;
 use std::net::TcpListener;
@@ -11,6 +13,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
+
+pub use pooler::{Pooler, SESSIONS, pooler};
 
 use crate::connect::Target;
 

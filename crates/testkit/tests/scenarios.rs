@@ -17,6 +17,9 @@ use futures_util::stream::{self, StreamExt};
 /// Runs at once. Most of a run is waiting, and each has a store of its own.
 const AT_ONCE: usize = 4;
 
+/// Connections to the pooler, which has three sessions.
+const POOLED: usize = 8;
+
 /// The store of one run, and what becomes of its place after that.
 struct Made {
     store: Arc<dyn Maintain>,
@@ -49,6 +52,22 @@ async fn scenarios_hold_over_every_api_on_postgres() {
     hold(async |_| {
         let url = vacant(server, &free).await;
         let store = PostgresStore::open_with(&url, 4).await.unwrap();
+        let free = free.clone();
+        Made { store, leave: Box::new(move || free.lock().unwrap().push(url)) }
+    })
+    .await;
+}
+
+/// Each node has more connections than the pooler has sessions for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scenarios_hold_over_every_api_on_postgres_behind_a_pooler() {
+    let Some(server) = testing::server() else { return };
+    let Some(pooler) = testing::pooler(server, "") else { return };
+    server.leave_syncs_out();
+    let free = Arc::new(Mutex::new(Vec::new()));
+    hold(async |_| {
+        let url = vacant(server, &free).await;
+        let store = PostgresStore::open_through(&pooler.url(&url), &url, POOLED).await.unwrap();
         let free = free.clone();
         Made { store, leave: Box::new(move || free.lock().unwrap().push(url)) }
     })
