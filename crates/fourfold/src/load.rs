@@ -6,12 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fourfold_model::{Lock, SharedModel};
+#[cfg(feature = "postgres")]
+use fourfold_server::config::DatabaseUrl;
 use fourfold_server::config::{Config, StoreUrl};
 use fourfold_server::open::{ModelFiles, data_folder};
 use fourfold_store::memory::MemoryStore;
 use fourfold_store::{Maintain, Store};
-#[cfg(feature = "postgres")]
-use fourfold_server::config::DatabaseUrl;
 #[cfg(feature = "postgres")]
 use fourfold_store_postgres::{CONNECTIONS, PostgresStore};
 use fourfold_store_sqlite::{Files, SqliteStore};

@@ -369,8 +369,7 @@ impl Committing<'_> {
         let count = i64::try_from(self.record.count()).unwrap_or(i64::MAX);
         let generation = i32::try_from(self.plan.generation()).unwrap_or(i32::MAX);
         let by: &str = self.plan.by();
-        let parameters: [&dyn Parameter; 5] =
-            [&count, &generation, &self.moment.now, &by, &self.record.bytes()];
+        let parameters: [&dyn Parameter; 5] = [&count, &generation, &self.moment.now, &by, &self.record.bytes()];
         // Last, so that its number comes after the locks on its rows: for one row, the order of numbers is the order of commits.
         let (put, done) = join(self.client.execute(&statement, &parameters), commit).await;
         match put {

@@ -1,5 +1,6 @@
 //! Connections: how they are made, and how many are kept.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use fourfold_op::Error;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
-use tokio_postgres::config::SslMode;
 use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{Fail, unavailable};
@@ -36,11 +37,12 @@ pub struct Target {
 }
 
 impl Target {
-    /// What a URL says: `postgres://user:password@host:port/database`, with the parameters that libpq knows. The server's certificate is
-    /// checked against those of `sslrootcert=FILE`, else of the machine; `sslmode=disable` asks for none.
+    /// What a URL says: `postgres://user:password@host:port/database`, with the parameters that libpq knows. The connection is encrypted and the
+    /// server's certificate checked, its name too, against the authorities of `sslrootcert=FILE`, else of the machine (`sslmode=verify-full`,
+    /// and `require` means the same). It is plain with `sslmode=disable`, and where no `sslmode` is given and each host is this machine.
     ///
     /// # Errors
-    /// `invalid_argument`: it is no such URL, or its certificates cannot be read. No password is told.
+    /// `invalid_argument`: it is no such URL, its `sslmode` is another, or its certificates cannot be read. No password is told.
     pub fn parse(url: &str) -> Result<Target, Error> {
         let mut target = Target::of(url)?;
         target.config.options(session());
@@ -49,7 +51,9 @@ impl Target {
 
     fn of(url: &str) -> Result<Target, Error> {
         let (url, roots) = take_parameter(url, "sslrootcert");
+        let (url, mode) = take_parameter(&url, "sslmode");
         let mut config: Config = url.parse().map_err(|_| Error::invalid("the store's URL is not one of PostgreSQL's"))?;
+        config.ssl_mode(ssl_mode(mode.as_deref(), &config)?);
         config.application_name("fourfold").connect_timeout(CONNECT_MAX);
         end_the_silent(&mut config);
         let plain = config.get_ssl_mode() == SslMode::Disable;
@@ -176,6 +180,9 @@ fn tls(roots: Option<&str>, plain: bool) -> Result<MakeRustlsConnect, Error> {
             for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unusable(&error))? {
                 store.add(certificate.map_err(|error| unusable(&error))?).map_err(|error| unusable(&error))?;
             }
+            if store.is_empty() {
+                return Err(Error::invalid("the file of `sslrootcert` has no certificate; it must be PEM"));
+            }
         }
         None if plain => {}
         None => {
@@ -185,6 +192,22 @@ fn tls(roots: Option<&str>, plain: bool) -> Result<MakeRustlsConnect, Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(Error::internal)?;
     Ok(MakeRustlsConnect::new(config.with_root_certificates(store).with_no_client_auth()))
+}
+
+/// Encrypted and checked, or plain: nothing in between, which a stranger on the way could turn into plain.
+fn ssl_mode(named: Option<&str>, config: &Config) -> Result<SslMode, Error> {
+    let is_here = |host: &Host| match host {
+        Host::Tcp(name) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
+        Host::Unix(_) => true,
+    };
+    let addresses_are_here = config.get_hostaddrs().iter().all(IpAddr::is_loopback);
+    match named {
+        Some("disable") => Ok(SslMode::Disable),
+        Some("require" | "verify-full") => Ok(SslMode::Require),
+        Some(other) => Err(Error::invalid(format!("`sslmode={other}` in the store's URL is not served; `verify-full` or `disable` is"))),
+        None if addresses_are_here && config.get_hosts().iter().all(is_here) => Ok(SslMode::Disable),
+        None => Ok(SslMode::Require),
+    }
 }
 
 /// A URL without one of its parameters, and that parameter's value.
@@ -219,6 +242,29 @@ mod tests {
             let config = Target::parse(url).unwrap().config;
             assert_eq!(config.get_tcp_user_timeout(), Some(&Duration::from_secs(expected)), "{url}");
             assert_eq!((config.get_keepalives_idle(), config.get_keepalives_retries()), (KEEPALIVE_IDLE, Some(KEEPALIVE_RETRIES)), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_plain_only_where_that_is_said_or_it_stays_on_this_machine() {
+        let plain = |url: &str| Target::parse(url).unwrap().config.get_ssl_mode() == SslMode::Disable;
+        for url in
+            ["postgres://h/d?sslmode=disable", "postgres://localhost/d", "postgres://127.0.0.9/d", "postgres://%2Frun%2Fpostgresql/d"]
+        {
+            assert!(plain(url), "{url}");
+        }
+        for url in [
+            "postgres://h/d",
+            "postgres://localhost,h/d",
+            "postgres://localhost/d?hostaddr=10.0.0.1",
+            "postgres://localhost/d?sslmode=verify-full",
+            "postgres://h/d?sslmode=require",
+        ] {
+            assert!(!plain(url), "{url}");
+        }
+        for mode in ["prefer", "allow", "verify-ca", ""] {
+            let error = Target::parse(&format!("postgres://h/d?sslmode={mode}")).err().unwrap();
+            assert!(error.public.message.contains("`verify-full` or `disable` is"), "{error:?}");
         }
     }
 

@@ -5,6 +5,11 @@ use tokio_postgres::error::SqlState;
 
 use crate::connect::through_pooler;
 
+/// How the driver calls a handshake that failed: it has no code for it.
+const TLS_FAILED: &str = "error performing TLS handshake";
+const TLS_ADVICE: &str = "the URL's host must be a name in the server's certificate, signed by one of the machine's authorities or of `sslrootcert=FILE`; \
+     `sslmode=disable` goes without encryption";
+
 /// Why something went no further.
 #[derive(Debug)]
 pub enum Fail {
@@ -33,8 +38,11 @@ impl From<Error> for Fail {
 impl From<tokio_postgres::Error> for Fail {
     fn from(error: tokio_postgres::Error) -> Fail {
         let Some(code) = error.code() else {
+            if error.to_string().starts_with(TLS_FAILED) {
+                return Fail::Lost(format!("{}; {TLS_ADVICE}", told(&error)));
+            }
             return if error.is_closed() || std::error::Error::source(&error).is_some_and(|source| source.is::<std::io::Error>()) {
-                Fail::Lost(error.to_string())
+                Fail::Lost(told(&error))
             } else {
                 Fail::Error(Error::internal(told(&error)))
             };
@@ -86,11 +94,12 @@ pub fn all<T>(results: Vec<Result<T, Fail>>) -> Result<Vec<T>, Fail> {
     failed.map_or(Ok(done), Err)
 }
 
-/// The server's own words, for the log: the code, the message, what it is about.
+/// The server's own words, for the log: the code and the message; else what the connection met.
 pub fn told(error: &tokio_postgres::Error) -> String {
-    match error.as_db_error() {
-        Some(told) => format!("{}: {}", told.code().code(), told.message()),
-        None => error.to_string(),
+    match (error.as_db_error(), std::error::Error::source(error)) {
+        (Some(told), _) => format!("{}: {}", told.code().code(), told.message()),
+        (None, Some(source)) if !error.to_string().contains(&source.to_string()) => format!("{error}: {source}"),
+        (None, _) => error.to_string(),
     }
 }
 

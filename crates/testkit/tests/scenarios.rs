@@ -5,9 +5,9 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use fourfold_store::{Maintain, Space, Store};
 use fourfold_store::conformance::fixture;
 use fourfold_store::memory::MemoryStore;
+use fourfold_store::{Maintain, Space, Store};
 use fourfold_store_postgres::{PostgresStore, testing};
 use fourfold_store_sqlite::{Files, SqliteStore};
 use fourfold_testkit::Served;
