@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
-use crate::process;
 use crate::workspace::Workspace;
+use crate::{gate, process, services};
 
 /// What is measured of requests.
 const REQUESTS: &str = "requests";
 /// What is measured of events, with what is given beside what everyone is given.
 const EVENTS: [(&str, &[&str]); 4] = [("fanout", &["--window", "64"]), ("stalled", &[]), ("lag", &[]), ("filters", &[])];
+
+/// What is measured over PostgreSQL, with a binary that has its store.
+const POSTGRES: &str = "postgres";
 
 /// Builds both in the profile that is shipped (apart, so that the product keeps its own features), hands over to the bench's own
 /// program for one part after the other, and saves all tables as one. A part that fails does not keep the others from their turn.
@@ -22,6 +25,14 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool, String> 
     let only = arguments.iter().position(|argument| argument == "--only").and_then(|at| arguments.get(at + 1)).map(String::as_str);
     let (mut all_passed, mut table) = (true, String::new());
     for (name, own) in parts(only) {
+        if name == POSTGRES {
+            match postgres(workspace, arguments)? {
+                Some(true) => table += &section(name, &out.join(name))?,
+                Some(false) => all_passed = false,
+                None => {}
+            }
+            continue;
+        }
         let mut bench = workspace.command(built.join("fourfold-bench"));
         bench.arg(if name == REQUESTS { "run" } else { name }).arg("--binary").arg(built.join("fourfold"));
         bench.arg("--model").arg(workspace.root.join("examples").join("chinook"));
@@ -38,14 +49,56 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool, String> 
     Ok(all_passed)
 }
 
+/// The part over PostgreSQL, with the services that it needs brought up for it; `None` where PostgreSQL is not there.
+fn postgres(workspace: &Workspace, arguments: &[String]) -> Result<Option<bool>, String> {
+    if let Some(why) = services::missing(POSTGRES) {
+        println!("skipped: {POSTGRES}: {why}");
+        return Ok(None);
+    }
+    let own = workspace.target.join("dist").join("fourfold");
+    let (shipped, whole) = (own.with_extension("shipped"), own.with_extension("whole"));
+    let moved = |from: &Path, to: &Path| std::fs::rename(from, to).map_err(|error| format!("{}: {error}", from.display()));
+    // Cargo gives both the same name.
+    moved(&own, &shipped)?;
+    let built = process::run(workspace.command("cargo").args(["build", "--profile", "dist", "--locked"]).args(gate::whole_binary()));
+    moved(&own, &whole)?;
+    moved(&shipped, &own)?;
+    if !built {
+        return Err("`fourfold` does not build with its PostgreSQL store".to_owned());
+    }
+    let (database, database_is_ours) = services::needed(workspace, POSTGRES)?;
+    let mut bench = workspace.command(workspace.target.join("dist").join("fourfold-bench"));
+    bench.arg(POSTGRES).arg("--binary").arg(whole).arg("--model").arg(workspace.root.join("examples").join("chinook"));
+    bench.arg("--out").arg(workspace.target.join("bench").join(POSTGRES)).args(["--database", &database]);
+    if let Some(program) = services::pgbench() {
+        bench.arg("--pgbench").arg(program);
+    }
+    let mut broker_is_ours = false;
+    match services::missing("kafka") {
+        Some(why) => println!("skipped: the sink over {POSTGRES}: {why}"),
+        None => {
+            let (broker, is_ours) = services::needed(workspace, "kafka")?;
+            broker_is_ours = is_ours;
+            bench.args(["--kafka", &broker]).arg("--kafka-jars").arg(services::kafka_jars(workspace));
+        }
+    }
+    let passed = process::run(bench.args(arguments));
+    for (name, is_ours) in [(POSTGRES, database_is_ours), ("kafka", broker_is_ours)] {
+        if is_ours {
+            services::run(workspace, &["down".to_owned(), name.to_owned()])?;
+        }
+    }
+    Ok(Some(passed))
+}
+
 /// Which parts are run: `events` means all of that kind, a name that part, and any other text the jobs of requests that hold it.
 fn parts(only: Option<&str>) -> Vec<(&'static str, &'static [&'static str])> {
-    let all = || std::iter::once((REQUESTS, &[][..])).chain(EVENTS);
+    let all = || std::iter::once((REQUESTS, &[][..])).chain(EVENTS).chain([(POSTGRES, &[][..])]);
     match only {
         None => all().collect(),
         Some("events") => EVENTS.to_vec(),
-        Some(only) => match EVENTS.iter().find(|(name, _)| *name == only) {
-            Some(part) => vec![*part],
+        Some(only) => match all().skip(1).find(|(name, _)| *name == only) {
+            Some(part) => vec![part],
             None => vec![(REQUESTS, &[])],
         },
     }
@@ -64,7 +117,8 @@ mod tests {
     #[test]
     fn only_chooses_a_part_or_jobs_of_requests() {
         for (only, expected) in [
-            (None, "requests fanout stalled lag filters"),
+            (None, "requests fanout stalled lag filters postgres"),
+            (Some("postgres"), "postgres"),
             (Some("events"), "fanout stalled lag filters"),
             (Some("lag"), "lag"),
             (Some("get, REST"), "requests"),

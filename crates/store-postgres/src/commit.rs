@@ -131,7 +131,6 @@ async fn once(inner: &Arc<Inner>, plan: &WritePlan, side: &[Side]) -> Done<Steps
 
 async fn begun(inner: &Inner, lent: &Lent, plan: &WritePlan, texts: &Texts, side: &[Side]) -> Done<Steps> {
     let client = lent.client()?;
-    let begin = format!("{}; SELECT pg_advisory_xact_lock_shared({})", client.begin("", None), locks::MODEL);
     let statement = client.prepared(BEGUN).await?;
     let random = uuid::Uuid::new_v4().as_u128() ^ uuid::Uuid::new_v4().as_u128().rotate_left(64);
     let mut committing = Committing {
@@ -151,6 +150,7 @@ async fn begun(inner: &Inner, lent: &Lent, plan: &WritePlan, texts: &Texts, side
     };
     // A request that is sent twice must meet its record, not the row that it made: with side records, rows are loaded after them.
     let first = async { if side.is_empty() { committing.load_heads().await } else { Ok(Vec::new()) } };
+    let begin = format!("{}; SELECT pg_advisory_xact_lock_shared({})", client.begin("", None), locks::MODEL);
     let (begun, state, first) = join3(client.batch_execute(&begin), client.query_one(&statement, &[]), first).await;
     begun?;
     let state = state?;

@@ -15,7 +15,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{Fail, unavailable};
 use crate::limits::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_RETRIES, LOCK_WAIT_MAX, STATEMENT_MAX, STILL_MAX, UNACKNOWLEDGED_MAX};
-use crate::pooled::Pooled;
+use crate::pooled::{Limits, Pooled};
 use crate::system;
 
 /// Connections that are kept, where the settings say nothing.
@@ -95,7 +95,7 @@ impl Target {
         if !self.through_pooler {
             builder = builder.post_create(checked);
         }
-        Ok(Connections { pool: builder.build().map_err(Error::internal)?, target: Arc::new(self) })
+        Ok(Connections { pool: builder.build().map_err(Error::internal)?, limits: Limits::default(), target: Arc::new(self) })
     }
 }
 
@@ -103,6 +103,7 @@ impl Target {
 #[derive(Clone)]
 pub struct Connections {
     pool: Pool,
+    limits: Limits,
     /// Where they lead.
     pub target: Arc<Target>,
 }
@@ -115,7 +116,7 @@ impl Connections {
             PoolError::Backend(error) => Fail::from(error),
             error => unavailable("the store cannot be reached now").with_private(error).into(),
         })?;
-        Ok(Pooled::new(client, self.target.through_pooler))
+        Ok(Pooled::new(client, self.limits.clone(), self.target.through_pooler))
     }
 
     /// Ends them all; none is made any more.

@@ -44,7 +44,6 @@ pub async fn events(inner: &Inner, after: &Cursor, of: &Entities, budget: Budget
     let rows = client.prepared(text).await?;
     let left =
         client.prepared("SELECT EXISTS (SELECT 1 FROM fourfold_outbox WHERE pg_visible_in_snapshot(xid, $1::text::pg_snapshot))").await?;
-    let begin = client.begin(ONE_SNAPSHOT, None);
     let first = i64::try_from(after.after).unwrap_or(i64::MAX);
     let bytes_max = i64::try_from(budget.bytes_max).unwrap_or(BYTES_MAX).clamp(1, BYTES_MAX);
     let unnumbered = async {
@@ -53,6 +52,7 @@ pub async fn events(inner: &Inner, after: &Cursor, of: &Entities, budget: Budget
             None => Ok::<_, Fail>(false),
         }
     };
+    let begin = client.begin(ONE_SNAPSHOT, None);
     let (begun, state, rows, unnumbered) = join4(
         client.batch_execute(&begin),
         client.query_one(&state, &[]),

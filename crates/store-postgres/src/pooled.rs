@@ -4,12 +4,15 @@
 //! BEGIN to COMMIT, and nothing may be left on it: statements have no names and are sent with their parameters' types, limits on time are set
 //! for the transaction, and a statement outside of one is put into one.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::Object;
+use deadpool_postgres::{Object, ObjectId};
 use fourfold_op::Error;
 use futures_util::TryStreamExt;
 use futures_util::future::join3;
+use parking_lot::Mutex;
 use postgres_types::{ToSql, Type};
 use tokio_postgres::{Row, RowStream};
 
@@ -20,9 +23,15 @@ use crate::value::Bound;
 /// Prepared statements of one connection; beyond, all are let go of.
 const STATEMENTS_MAX: usize = 512;
 
+/// How long the server lets a statement take on each session, in milliseconds, where that was set.
+pub type Limits = Arc<Mutex<HashMap<ObjectId, u128>>>;
+/// Sessions that are remembered; beyond, all are set anew.
+const LIMITS_MAX: usize = 1_024;
+
 /// A connection of the pool.
 pub struct Pooled {
     client: Object,
+    limits: Limits,
     through_pooler: bool,
 }
 
@@ -42,8 +51,8 @@ pub trait Parameter: ToSql + Sync {
 
 impl Pooled {
     /// One of a pool's, which leads to the server or to a pooler.
-    pub fn new(client: Object, through_pooler: bool) -> Pooled {
-        Pooled { client, through_pooler }
+    pub fn new(client: Object, limits: Limits, through_pooler: bool) -> Pooled {
+        Pooled { client, limits, through_pooler }
     }
 
     /// The pool's own handle.
@@ -69,18 +78,30 @@ impl Pooled {
         self.client.cancel_token()
     }
 
-    /// How a transaction begins: its mode, and how long each of its statements may take.
+    /// How a transaction begins: its mode, and how long each of its statements may take. It is to be sent at once.
     pub fn begin(&self, mode: &str, statement_max: Option<Duration>) -> String {
-        let mut text = format!("BEGIN{mode}");
-        if self.through_pooler || statement_max.is_some() {
-            let most = statement_max.unwrap_or(STATEMENT_MAX).as_millis().max(1);
-            text.push_str(&format!("; SET LOCAL statement_timeout = {most}"));
-        }
         if self.through_pooler {
-            let (still, lock) = (STILL_MAX.as_millis(), LOCK_WAIT_MAX.as_millis());
-            text.push_str(&format!("; SET LOCAL idle_in_transaction_session_timeout = {still}; SET LOCAL lock_timeout = {lock}"));
+            let (most, still, lock) = (stepped(statement_max), STILL_MAX.as_millis(), LOCK_WAIT_MAX.as_millis());
+            return format!(
+                "BEGIN{mode}; SET LOCAL statement_timeout = {most}; SET LOCAL idle_in_transaction_session_timeout = {still}; \
+                 SET LOCAL lock_timeout = {lock}"
+            );
         }
-        text
+        match self.limit(statement_max) {
+            Some(limit) => format!("{limit}; BEGIN{mode}"),
+            None => format!("BEGIN{mode}"),
+        }
+    }
+
+    /// The statement that limits how long later ones of a session may take; `None` where that is so already. It is to be sent at once.
+    pub fn limit(&self, statement_max: Option<Duration>) -> Option<String> {
+        let most = stepped(statement_max);
+        let mut limits = self.limits.lock();
+        if limits.len() >= LIMITS_MAX {
+            // Most are of sessions that ended.
+            limits.clear();
+        }
+        (limits.insert(Object::id(&self.client), most) != Some(most)).then(|| format!("SET statement_timeout = {most}"))
     }
 
     /// A statement, prepared at its first use on a session.
@@ -169,6 +190,12 @@ impl Pooled {
         committed?;
         Ok(rows)
     }
+}
+
+/// Milliseconds, up to the next second where it is more than one: requests with the same time to live ask for the same.
+fn stepped(statement_max: Option<Duration>) -> u128 {
+    let most = statement_max.unwrap_or(STATEMENT_MAX).as_millis().max(1);
+    if most > 1_000 { most.div_ceil(1_000) * 1_000 } else { most }
 }
 
 fn typed<'p>(parameters: &[&'p dyn Parameter]) -> Vec<(&'p (dyn ToSql + Sync), Type)> {

@@ -55,6 +55,9 @@ pub const STATE: &str = "SELECT s.epoch, s.floor, s.generation, s.fingerprint, \
   EXISTS (SELECT 1 FROM fourfold_outbox), pg_current_snapshot()::text, \
   (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8, current_database()::text FROM fourfold_state AS s";
 
+/// How many columns that has.
+pub const STATE_COLUMNS: usize = 9;
+
 /// Which run of a server a session is of, and which of its databases: so much can change between two transactions through a pooler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {

@@ -148,11 +148,14 @@ impl Committing<'_> {
         let statement = self.client.prepared(&writes.insert).await?;
         let model = self.model();
         let values = writes.columns.iter().map(|(field, codec)| bound(model, *codec, settled.row.value(*field)));
-        let inserted = self.client.execute_raw(&statement, values.collect()).await;
+        let inserted = self.client.execute_raw(&statement, values.collect());
+        // Sent together: where the row is refused, so is the question after it.
+        let (inserted, asked) = match keyed {
+            true => join(inserted, self.not_deleted_meanwhile(settled.entity, &[settled])).await,
+            false => (inserted.await, Ok(())),
+        };
         inserted.map_err(|error| self.unique(settled.entity, error))?;
-        if keyed {
-            self.not_deleted_meanwhile(settled.entity, &[settled]).await?;
-        }
+        asked?;
         for owned in 0..writes.owned.len() {
             self.put_owned(settled, owned, false).await?;
         }
