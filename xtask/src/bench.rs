@@ -12,19 +12,27 @@ const EVENTS: [(&str, &[&str]); 4] = [("fanout", &["--window", "64"]), ("stalled
 
 /// What is measured over PostgreSQL, with a binary that has its store.
 const POSTGRES: &str = "postgres";
+/// That binary, beside the shipped one.
+const WHOLE: &str = "fourfold-whole";
 
 /// Builds both in the profile that is shipped (apart, so that the product keeps its own features), hands over to the bench's own
 /// program for one part after the other, and saves all tables as one. A part that fails does not keep the others from their turn.
 pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool, String> {
-    for package in ["fourfold", "fourfold-bench"] {
-        if !process::run(workspace.command("cargo").args(["build", "--profile", "dist", "--locked", "--package", package])) {
-            return Err(format!("`{package}` does not build"));
-        }
-    }
     let (built, out) = (workspace.target.join("dist"), workspace.target.join("bench"));
     let only = arguments.iter().position(|argument| argument == "--only").and_then(|at| arguments.get(at + 1)).map(String::as_str);
+    let parts = parts(only);
+    let is_postgres = |(name, _): &(&str, &[&str])| *name == POSTGRES;
+    build(workspace, &["--package", "fourfold-bench"])?;
+    if parts.iter().any(is_postgres) && services::missing(POSTGRES).is_none() {
+        build(workspace, gate::whole_binary())?;
+        // Cargo gives the shipped one the same name.
+        std::fs::copy(built.join("fourfold"), built.join(WHOLE)).map_err(|error| format!("`{WHOLE}`: {error}"))?;
+    }
+    if !parts.iter().all(is_postgres) {
+        build(workspace, &["--package", "fourfold"])?;
+    }
     let (mut all_passed, mut table) = (true, String::new());
-    for (name, own) in parts(only) {
+    for (name, own) in parts {
         if name == POSTGRES {
             match postgres(workspace, arguments)? {
                 Some(true) => table += &section(name, &out.join(name))?,
@@ -49,26 +57,23 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool, String> 
     Ok(all_passed)
 }
 
+fn build(workspace: &Workspace, package: &[&str]) -> Result<(), String> {
+    match process::run(workspace.command("cargo").args(["build", "--profile", "dist", "--locked"]).args(package)) {
+        true => Ok(()),
+        false => Err(format!("`{}` does not build", package.join(" "))),
+    }
+}
+
 /// The part over PostgreSQL, with the services that it needs brought up for it; `None` where PostgreSQL is not there.
 fn postgres(workspace: &Workspace, arguments: &[String]) -> Result<Option<bool>, String> {
     if let Some(why) = services::missing(POSTGRES) {
         println!("skipped: {POSTGRES}: {why}");
         return Ok(None);
     }
-    let own = workspace.target.join("dist").join("fourfold");
-    let (shipped, whole) = (own.with_extension("shipped"), own.with_extension("whole"));
-    let moved = |from: &Path, to: &Path| std::fs::rename(from, to).map_err(|error| format!("{}: {error}", from.display()));
-    // Cargo gives both the same name.
-    moved(&own, &shipped)?;
-    let built = process::run(workspace.command("cargo").args(["build", "--profile", "dist", "--locked"]).args(gate::whole_binary()));
-    moved(&own, &whole)?;
-    moved(&shipped, &own)?;
-    if !built {
-        return Err("`fourfold` does not build with its PostgreSQL store".to_owned());
-    }
     let (database, database_is_ours) = services::needed(workspace, POSTGRES)?;
-    let mut bench = workspace.command(workspace.target.join("dist").join("fourfold-bench"));
-    bench.arg(POSTGRES).arg("--binary").arg(whole).arg("--model").arg(workspace.root.join("examples").join("chinook"));
+    let built = workspace.target.join("dist");
+    let mut bench = workspace.command(built.join("fourfold-bench"));
+    bench.arg(POSTGRES).arg("--binary").arg(built.join(WHOLE)).arg("--model").arg(workspace.root.join("examples").join("chinook"));
     bench.arg("--out").arg(workspace.target.join("bench").join(POSTGRES)).args(["--database", &database]);
     if let Some(program) = services::pgbench() {
         bench.arg("--pgbench").arg(program);

@@ -20,7 +20,7 @@ use crate::system;
 
 /// Connections that are kept, where the settings say nothing.
 pub const CONNECTIONS: usize = 16;
-/// Connections to the server itself beside the sequencer's, where the others lead through a pooler.
+/// Connections for migration, pruning and other maintenance, whose statements may take long; made when they are wanted.
 pub const MAINTENANCE_CONNECTIONS: usize = 2;
 /// How long a connection may take to be made.
 const CONNECT_MAX: Duration = Duration::from_secs(10);

@@ -106,8 +106,8 @@ impl PostgresStore {
     pub async fn open_with(url: &str, connections: usize) -> Result<Arc<PostgresStore>, Error> {
         let target = Target::parse(url)?;
         let state = Inner::set_up(&target).await.map_err(Fail::into_error)?;
-        let direct = target.connections(connections.max(1))?;
-        Ok(PostgresStore::begin(direct.clone(), direct, state))
+        let direct = target.clone().connections(MAINTENANCE_CONNECTIONS)?;
+        Ok(PostgresStore::begin(target.connections(connections.max(1))?, direct, state))
     }
 
     /// Opens a database whose reads and commits go through a pooler, which may give each transaction another session of the server
@@ -312,22 +312,35 @@ impl Inner {
 
     /// Waits until all commits that are there have positions.
     async fn numbered(&self) -> Result<State, Fail> {
-        let client = self.direct.take().await?;
-        let state = async || State::of(&client.query_one(&client.prepared(STATE).await?, &[]).await?);
-        let first = state().await?;
-        self.told(&first);
+        let first = self.state().await?;
         let Some(snapshot) = first.unnumbered.clone() else { return Ok(first) };
         let text = "SELECT EXISTS (SELECT 1 FROM fourfold_outbox WHERE pg_visible_in_snapshot(xid, $1::text::pg_snapshot))";
-        let left = client.prepared(text).await?;
         let mut head = self.head.subscribe();
         loop {
             head.mark_unchanged();
             self.committed();
             let _ = tokio::time::timeout(NUMBERED_LOOK, head.changed()).await;
-            if !client.query_one(&left, &[&snapshot]).await?.try_get::<_, bool>(0)? {
-                let state = state().await?;
-                self.told(&state);
-                return Ok(state);
+            let left = self.pooled.take().await?.alone(text, &[&snapshot]).await?;
+            if !left.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(false) {
+                return self.state().await;
+            }
+        }
+    }
+
+    /// What a snapshot says now.
+    async fn state(&self) -> Result<State, Fail> {
+        let mut looked = false;
+        loop {
+            let client = self.pooled.take().await?;
+            let rows = client.alone(STATE, &[]).await?;
+            let state = State::of(rows.first().ok_or_else(|| Error::internal("the store's own state is not there"))?)?;
+            match self.told_by(&client, &state) {
+                Err(Fail::Elsewhere) if !looked => {
+                    drop(client);
+                    self.look().await?;
+                    looked = true;
+                }
+                told => return told.map(|()| state),
             }
         }
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use deadpool_postgres::{Object, ObjectId};
 use fourfold_op::Error;
 use futures_util::TryStreamExt;
-use futures_util::future::join3;
+use futures_util::future::{join, join3};
 use parking_lot::Mutex;
 use postgres_types::{ToSql, Type};
 use tokio_postgres::{Row, RowStream};
@@ -180,7 +180,15 @@ impl Pooled {
     pub async fn alone(&self, text: &str, parameters: &[&dyn Parameter]) -> Result<Vec<Row>, Fail> {
         let statement = self.prepared(text).await?;
         if !self.through_pooler {
-            return Ok(self.query(&statement, parameters).await?);
+            let rows = self.query(&statement, parameters);
+            return match self.limit(None) {
+                None => Ok(rows.await?),
+                Some(limit) => {
+                    let (limited, rows) = join(self.batch_execute(&limit), rows).await;
+                    limited?;
+                    Ok(rows?)
+                }
+            };
         }
         let begin = self.begin("", None);
         let sent = join3(self.batch_execute(&begin), self.query(&statement, parameters), self.batch_execute("COMMIT"));
