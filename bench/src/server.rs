@@ -62,7 +62,14 @@ impl Server {
         let mut permit = Command::new("chmod");
         permit.arg("600").arg(&secret).status()?;
         let mut serve = Command::new(&place.binary);
-        serve.arg("serve").arg(&place.model).args(["--listen", "127.0.0.1:0", "--log", "off", "--admin", place.admin.as_deref().unwrap_or("off")]);
+        serve.arg("serve").arg(&place.model).args([
+            "--listen",
+            "127.0.0.1:0",
+            "--log",
+            "off",
+            "--admin",
+            place.admin.as_deref().unwrap_or("off"),
+        ]);
         serve.arg("--data").arg(place.out.join("data"));
         serve.envs(place.settings.iter().map(|(name, value)| (name, value)));
         serve.env("FOURFOLD_AUTH_HS256_SECRET_FILE", &secret).env("FOURFOLD_AUTH_ISSUER", "bench").env("FOURFOLD_AUTH_AUDIENCE", "bench");

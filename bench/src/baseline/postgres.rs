@@ -120,7 +120,8 @@ fn put_text(out: &mut Vec<u8>, before: &str, text: Option<&str>) {
 
 /// The different numbers of a column.
 fn keys(rows: &[Row], at: usize) -> Result<Vec<i32>, tokio_postgres::Error> {
-    let mut keys: Vec<i32> = rows.iter().map(|row| row.try_get::<_, Option<i32>>(at)).filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    let mut keys: Vec<i32> =
+        rows.iter().map(|row| row.try_get::<_, Option<i32>>(at)).filter_map(Result::transpose).collect::<Result<_, _>>()?;
     keys.sort_unstable();
     keys.dedup();
     Ok(keys)
@@ -167,12 +168,7 @@ async fn nested(database: &Database) -> Result<Vec<u8>, tokio_postgres::Error> {
     Ok(out)
 }
 
-fn put_line(
-    out: &mut Vec<u8>,
-    line: &Row,
-    tracks: &HashMap<i32, &Row>,
-    albums: &HashMap<i32, &Row>,
-) -> Result<(), tokio_postgres::Error> {
+fn put_line(out: &mut Vec<u8>, line: &Row, tracks: &HashMap<i32, &Row>, albums: &HashMap<i32, &Row>) -> Result<(), tokio_postgres::Error> {
     put_int(out, "\"quantity\":", Some(line.try_get::<_, i32>(1)?.into()));
     put_text(out, ",\"unitPrice\":", line.try_get(2)?);
     if let Some(track) = tracks.get(&line.try_get(3)?) {

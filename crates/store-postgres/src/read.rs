@@ -84,9 +84,9 @@ async fn snapshot(inner: &Inner, lent: &Lent, plans: &[ReadPlan], left: Option<D
     let state = client.prepared(STATE).await?;
     let begin = client.begin(ONE_SNAPSHOT, left);
     let statements = AtomicU32::new(0);
-    let readings = plans.iter().map(|plan| async {
-        Reading { client, plan, model: plan.model(), statements: &statements }.answer(&compiled(plan)?.sql).await
-    });
+    let readings = plans
+        .iter()
+        .map(|plan| async { Reading { client, plan, model: plan.model(), statements: &statements }.answer(&compiled(plan)?.sql).await });
     let (begun, state, answers) = join3(client.batch_execute(&begin), client.query_one(&state, &[]), join_all(readings)).await;
     begun?;
     let state = State::of(&state?)?;

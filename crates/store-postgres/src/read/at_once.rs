@@ -57,9 +57,9 @@ pub fn compiled(plan: &ReadPlan) -> Result<&Compiled, Fail> {
         let sql = fourfold_store::sql::fetch(Dialect::Postgres, shape.model(), shape.fetch());
         let alone = matches!(sql.kind, KindSql::Key) && sql.owned.is_empty() && sql.children.is_empty();
         let rows = &sql.rows.text;
-        let at_once = alone.then(|| format!("SELECT s.*, r.* FROM ({STATE}) AS s LEFT JOIN (SELECT TRUE, q.* FROM ({rows}) AS q) AS r ON TRUE"));
+        let at_once =
+            alone.then(|| format!("SELECT s.*, r.* FROM ({STATE}) AS s LEFT JOIN (SELECT TRUE, q.* FROM ({rows}) AS q) AS r ON TRUE"));
         Arc::new(Compiled { sql, at_once })
     });
     compiled.downcast_ref().ok_or_else(|| Error::internal("a plan compiled by another store").into())
 }
-
