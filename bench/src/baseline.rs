@@ -6,6 +6,7 @@ mod database;
 mod fanout;
 mod json;
 mod nested;
+mod postgres;
 mod sql;
 mod tonic;
 mod writer;
@@ -46,7 +47,12 @@ pub fn run(kind: &str, arguments: &[&str]) -> Result<(), Failure> {
                 println!("http://{address}");
                 fanout::serve(listener).await
             }
-            unknown => Err(format!("unknown baseline `{unknown}`: bytes, fanout, sql or tonic").into()),
+            "postgres" => {
+                let url = required(arguments, "--database")?;
+                println!("http://{address}");
+                postgres::serve(listener, url).await
+            }
+            unknown => Err(format!("unknown baseline `{unknown}`: bytes, fanout, postgres, sql or tonic").into()),
         }
     })
 }

@@ -35,7 +35,7 @@ pub const NOTES: &str = "notes?fields=text";
 pub fn place(arguments: &[&str]) -> Result<Place, Failure> {
     // Settings of the server are read from where its model is.
     let out = std::path::absolute(required(arguments, "--out")?)?;
-    let place = Place { binary: required(arguments, "--binary")?.into(), model: out.join("model"), out };
+    let place = Place::new(required(arguments, "--binary")?, out.join("model"), out);
     let _ = std::fs::remove_dir_all(&place.out);
     std::fs::create_dir_all(&place.model)?;
     std::fs::write(place.model.join("fan.fourfold"), MODEL)?;

@@ -1,7 +1,7 @@
 //! Fourfold against bare servers that do the same work by hand, in one run on one machine.
 //!
 //! `run` starts the release binary and the baselines, drives each with the same load generator, and prints and saves a
-//! table. `fanout`, `stalled`, `lag` and `filters` do so for events. `baseline` is one of the bare servers; the others start them
+//! table. `fanout`, `stalled`, `lag` and `filters` do so for events, `postgres` over PostgreSQL. `baseline` is one of the bare servers; the others start them
 //! themselves. Server and generator get a core each where `taskset` is there, because the steady figure is the server's CPU
 //! time a request, not its requests a second.
 
@@ -12,6 +12,7 @@ mod filters;
 mod lag;
 mod load;
 mod measure;
+mod postgres;
 mod server;
 mod stalled;
 
@@ -28,8 +29,11 @@ fourfold-bench run --binary PATH --model DIR --out DIR [--seconds N] [--rounds N
 fourfold-bench fanout --binary PATH --out DIR [--subscribers N] [--window N] [--seconds N] [--rounds N]
 fourfold-bench stalled --binary PATH --out DIR [--stalled N] [--healthy N] [--seconds N] [--rounds N]
 fourfold-bench lag --binary PATH --out DIR [--subscribers N] [--seconds N]
+fourfold-bench postgres --binary PATH --model DIR --out DIR --database URL [--pgbench PATH] [--kafka HOST:PORT --kafka-jars DIR]
+                        [--seconds N] [--rounds N] [--rows N]
 fourfold-bench filters --binary PATH --out DIR [--filters N] [--seconds N] [--rounds N]
 fourfold-bench baseline bytes|fanout|sql|tonic --source CHINOOK.sqlite --data DIR
+fourfold-bench baseline postgres --database URL
 ";
 
 fn main() -> ExitCode {
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
         ["fanout", rest @ ..] => fanout::run(rest),
         ["stalled", rest @ ..] => stalled::run(rest),
         ["lag", rest @ ..] => lag::run(rest),
+        ["postgres", rest @ ..] => postgres::run(rest),
         ["filters", rest @ ..] => filters::run(rest),
         ["baseline", kind, rest @ ..] => baseline::run(kind, rest),
         _ => Err(USAGE.into()),

@@ -24,11 +24,11 @@ pub struct Settings {
 impl Settings {
     fn read(arguments: &[&str]) -> Result<Settings, Failure> {
         Ok(Settings {
-            place: Place {
-                binary: required(arguments, "--binary")?.into(),
-                model: required(arguments, "--model")?.into(),
-                out: required(arguments, "--out")?.into(),
-            },
+            place: Place::new(
+                required(arguments, "--binary")?,
+                required(arguments, "--model")?.into(),
+                required(arguments, "--out")?.into(),
+            ),
             time: Duration::from_secs(number(arguments, "--seconds", 4)?),
             rounds: number(arguments, "--rounds", 3)?,
             rows: number(arguments, "--rows", 100_000)?,

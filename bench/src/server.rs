@@ -18,6 +18,16 @@ pub struct Place {
     pub model: PathBuf,
     /// Data and logs.
     pub out: PathBuf,
+    /// Settings of Fourfold by their environment, and where it tells of itself, if anywhere.
+    pub settings: Vec<(&'static str, String)>,
+    pub admin: Option<String>,
+}
+
+impl Place {
+    /// With nothing set.
+    pub fn new(binary: &str, model: PathBuf, out: PathBuf) -> Place {
+        Place { binary: binary.into(), model, out, settings: Vec::new(), admin: None }
+    }
 }
 
 /// A running server, killed when dropped.
@@ -40,18 +50,28 @@ impl Server {
     pub fn fourfold(place: &Place) -> Result<Server, Failure> {
         let mut dev = Command::new(&place.binary);
         dev.arg("dev").arg(&place.model).args(["--listen", "127.0.0.1:0", "--admin", "off", "--data"]).arg(place.out.join("data"));
+        dev.envs(place.settings.iter().map(|(name, value)| (name, value)));
         Server::start(dev, place)?.end()?;
         Server::serve(place)
     }
 
-    fn serve(place: &Place) -> Result<Server, Failure> {
+    /// The real binary, `serve`, over what is there.
+    pub fn serve(place: &Place) -> Result<Server, Failure> {
         let secret = place.out.join("secret");
         std::fs::write(&secret, SECRET)?;
         let mut permit = Command::new("chmod");
         permit.arg("600").arg(&secret).status()?;
         let mut serve = Command::new(&place.binary);
-        serve.arg("serve").arg(&place.model).args(["--listen", "127.0.0.1:0", "--admin", "off", "--log", "off", "--data"]);
-        serve.arg(place.out.join("data"));
+        serve.arg("serve").arg(&place.model).args([
+            "--listen",
+            "127.0.0.1:0",
+            "--log",
+            "off",
+            "--admin",
+            place.admin.as_deref().unwrap_or("off"),
+        ]);
+        serve.arg("--data").arg(place.out.join("data"));
+        serve.envs(place.settings.iter().map(|(name, value)| (name, value)));
         serve.env("FOURFOLD_AUTH_HS256_SECRET_FILE", &secret).env("FOURFOLD_AUTH_ISSUER", "bench").env("FOURFOLD_AUTH_AUDIENCE", "bench");
         // All load comes from one address.
         serve.env("FOURFOLD_LIMITS_CONNECTIONS_PER_ADDRESS_MAX", "0");
@@ -62,6 +82,13 @@ impl Server {
     pub fn baseline(place: &Place, kind: &str) -> Result<Server, Failure> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["baseline", kind, "--source"]).arg(source(&place.model)?).arg("--data").arg(place.out.join(kind));
+        Server::start(command, place)
+    }
+
+    /// The bare server over the tables of a PostgreSQL database.
+    pub fn bare_postgres(place: &Place, url: &str) -> Result<Server, Failure> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["baseline", "postgres", "--database", url]);
         Server::start(command, place)
     }
 
@@ -93,7 +120,7 @@ impl Server {
     }
 
     /// SIGTERM, and waits.
-    fn end(mut self) -> Result<(), Failure> {
+    pub fn end(mut self) -> Result<(), Failure> {
         Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status()?;
         let deadline = Instant::now() + Duration::from_secs(30);
         while self.child.try_wait()?.is_none() {

@@ -145,7 +145,7 @@ fn workspace_packages() -> &'static [&'static str] {
 }
 
 /// The binary with all features that can be built here.
-fn whole_binary() -> &'static [&'static str] {
+pub fn whole_binary() -> &'static [&'static str] {
     match tools::missing_for_librdkafka() {
         Some(_) => &["--package", "fourfold", "--features", "postgres"],
         None => &["--package", "fourfold", "--features", "kafka,postgres"],

@@ -69,6 +69,25 @@ pub fn missing(name: &str) -> Option<String> {
     }
 }
 
+/// A service that a command of ours needs: its address, and whether it was brought up for it.
+pub fn needed(workspace: &Workspace, name: &'static str) -> Result<(String, bool), String> {
+    let service = SERVICES.iter().find(|service| service.name == name).ok_or_else(|| format!("there is no service `{name}`"))?;
+    let place = Place { name, home: workspace.target.join("services").join(name) };
+    let was_up = (service.is_up)(&place);
+    run(workspace, &["up".to_owned(), name.to_owned()])?;
+    Ok(((service.address)(&place)?, !was_up))
+}
+
+/// PostgreSQL's own load.
+pub fn pgbench() -> Option<PathBuf> {
+    postgres::program("pgbench")
+}
+
+/// Where Kafka's tools are, once it was up.
+pub fn kafka_jars(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("services").join("kafka").join("lib")
+}
+
 fn chosen(names: &[String]) -> Result<Vec<&'static Service>, String> {
     let known: Vec<&str> = SERVICES.iter().map(|service| service.name).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {

@@ -6,12 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fourfold_model::{Lock, SharedModel};
+#[cfg(feature = "postgres")]
+use fourfold_server::config::DatabaseUrl;
 use fourfold_server::config::{Config, StoreUrl};
 use fourfold_server::open::{ModelFiles, data_folder};
 use fourfold_store::memory::MemoryStore;
 use fourfold_store::{Maintain, Store};
 #[cfg(feature = "postgres")]
-use fourfold_store_postgres::PostgresStore;
+use fourfold_store_postgres::{CONNECTIONS, PostgresStore};
 use fourfold_store_sqlite::{Files, SqliteStore};
 
 use crate::failure::Failure;
@@ -133,12 +135,22 @@ pub async fn open_store(config: &Config) -> Result<Opened, Failure> {
         }
         #[cfg(feature = "postgres")]
         StoreUrl::Postgres(url) => {
-            let store = PostgresStore::open(url.secret()).await.map_err(refused)?;
+            let store = open_database(url, CONNECTIONS).await?;
             Ok(Opened { store: Arc::clone(&store) as Arc<dyn Maintain>, kind: Kind::Postgres(store) })
         }
         #[cfg(not(feature = "postgres"))]
         StoreUrl::Postgres(_) => Err(without_postgres()),
     }
+}
+
+/// Opens a database, through its pooler if it has one.
+#[cfg(feature = "postgres")]
+pub async fn open_database(url: &DatabaseUrl, connections: usize) -> Result<Arc<PostgresStore>, Failure> {
+    let opened = match url.direct_secret() {
+        Some(direct) => PostgresStore::open_through(url.secret(), direct, connections).await,
+        None => PostgresStore::open_with(url.secret(), connections).await,
+    };
+    opened.map_err(refused)
 }
 
 /// Of a URL that this binary cannot open.

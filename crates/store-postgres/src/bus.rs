@@ -146,7 +146,7 @@ async fn run(weak: Weak<Inner>, bus: Arc<PostgresBus>) {
 }
 
 async fn session(inner: &Arc<Inner>, bus: &Arc<PostgresBus>) -> Result<(), Fail> {
-    let (client, connection) = inner.target.connect().await?;
+    let (client, connection) = inner.direct.target.connect().await?;
     let driver = tokio::spawn(drive(connection, bus.clone()));
     // One that others wait for is not to end because nothing is said.
     client.batch_execute(&format!("LISTEN {CHANNEL}; SET idle_session_timeout = 0")).await?;

@@ -13,7 +13,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::Client;
 use fourfold_model::{EntityId, KEY, Model, Value};
 use fourfold_op::{Error, ErrorCode};
 use fourfold_plan::{Before, Moment, Probe, Settled, Settling, WritePlan};
@@ -24,9 +23,9 @@ use futures_util::TryStreamExt;
 use futures_util::future::{join, join3};
 
 use crate::Inner;
-use crate::connect::prepared;
 use crate::error::{Fail, misformed, refusal, told, unavailable};
 use crate::lent::Lent;
+use crate::pooled::{Parameter, Pooled, Prepared};
 use crate::read::constants;
 use crate::system::locks;
 use crate::value::{Bound, Raw, computed};
@@ -113,7 +112,7 @@ fn pause(tries: u32) -> Duration {
 /// One try, in a transaction of its own.
 async fn once(inner: &Arc<Inner>, plan: &WritePlan, side: &[Side]) -> Done<Steps> {
     let texts = inner.texts(plan.model());
-    let lent = Lent::take(&inner.pool, &inner.target).await?;
+    let lent = Lent::take(&inner.pooled).await?;
     let done = begun(inner, &lent, plan, &texts, side).await;
     match done {
         Ok(steps) => {
@@ -123,7 +122,7 @@ async fn once(inner: &Arc<Inner>, plan: &WritePlan, side: &[Side]) -> Done<Steps
         }
         Err(stop) => {
             if matches!(stop, Stop::Failed(Fail::Stale)) {
-                lent.client()?.statement_cache.clear();
+                lent.client()?.forget_statements();
             }
             lent.roll_back().await;
             Err(stop)
@@ -133,8 +132,7 @@ async fn once(inner: &Arc<Inner>, plan: &WritePlan, side: &[Side]) -> Done<Steps
 
 async fn begun(inner: &Inner, lent: &Lent, plan: &WritePlan, texts: &Texts, side: &[Side]) -> Done<Steps> {
     let client = lent.client()?;
-    let begin = format!("BEGIN; SELECT pg_advisory_xact_lock_shared({})", locks::MODEL);
-    let statement = prepared(client, BEGUN).await?;
+    let statement = client.prepared(BEGUN).await?;
     let random = uuid::Uuid::new_v4().as_u128() ^ uuid::Uuid::new_v4().as_u128().rotate_left(64);
     let mut committing = Committing {
         inner,
@@ -154,6 +152,7 @@ async fn begun(inner: &Inner, lent: &Lent, plan: &WritePlan, texts: &Texts, side
     };
     // A request that is sent twice must meet its record, not the row that it made: with side records, rows are loaded after them.
     let first = async { if side.is_empty() { committing.load_heads().await } else { Ok(Vec::new()) } };
+    let begin = format!("{}; SELECT pg_advisory_xact_lock_shared({})", client.begin("", None), locks::MODEL);
     let (begun, state, first) = join3(client.batch_execute(&begin), client.query_one(&statement, &[]), first).await;
     begun?;
     let state = state?;
@@ -174,7 +173,7 @@ async fn begun(inner: &Inner, lent: &Lent, plan: &WritePlan, texts: &Texts, side
 /// A commit under way.
 pub struct Committing<'a> {
     inner: &'a Inner,
-    client: &'a Client,
+    client: &'a Pooled,
     texts: &'a Texts,
     plan: &'a WritePlan,
     moment: Moment,
@@ -359,12 +358,12 @@ impl Committing<'_> {
     }
 
     async fn asked(&self, model: &Model, writer: NodeWriter<'_>) -> Done<Option<tokio_postgres::Row>> {
-        let statement = prepared(self.client, &writer.statement.text).await?;
+        let statement = self.client.prepared(&writer.statement.text).await?;
         let parameters = constants(model, &writer.statement.sources);
         Ok(self.rows(&statement, parameters).await?.into_iter().next())
     }
 
-    async fn rows(&self, statement: &tokio_postgres::Statement, parameters: Vec<Bound>) -> Done<Vec<tokio_postgres::Row>> {
+    async fn rows(&self, statement: &Prepared, parameters: Vec<Bound>) -> Done<Vec<tokio_postgres::Row>> {
         let rows = self.client.query_raw(statement, parameters).await?;
         Ok(rows.try_collect().await?)
     }
@@ -377,12 +376,11 @@ impl Committing<'_> {
             return commit.await.map_err(|error| at_commit(&error));
         }
         let text = "INSERT INTO fourfold_outbox (count, generation, at, by, events) VALUES ($1, $2, $3, $4, $5)";
-        let statement = prepared(self.client, text).await?;
+        let statement = self.client.prepared(text).await?;
         let count = i64::try_from(self.record.count()).unwrap_or(i64::MAX);
         let generation = i32::try_from(self.plan.generation()).unwrap_or(i32::MAX);
         let by: &str = self.plan.by();
-        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
-            [&count, &generation, &self.moment.now, &by, &self.record.bytes()];
+        let parameters: [&dyn Parameter; 5] = [&count, &generation, &self.moment.now, &by, &self.record.bytes()];
         // Last, so that its number comes after the locks on its rows: for one row, the order of numbers is the order of commits.
         let (put, done) = join(self.client.execute(&statement, &parameters), commit).await;
         match put {

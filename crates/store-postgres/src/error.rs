@@ -3,6 +3,13 @@
 use fourfold_op::{Error, ErrorCode};
 use tokio_postgres::error::SqlState;
 
+use crate::connect::through_pooler;
+
+/// How the driver calls a handshake that failed: it has no code for it.
+const TLS_FAILED: &str = "error performing TLS handshake";
+const TLS_ADVICE: &str = "the URL's host must be a name in the server's certificate, signed by one of the machine's authorities or of `sslrootcert=FILE`; \
+     `sslmode=disable` goes without encryption";
+
 /// Why something went no further.
 #[derive(Debug)]
 pub enum Fail {
@@ -14,6 +21,8 @@ pub enum Fail {
     Again,
     /// A statement was prepared for tables that are not so any more.
     Stale,
+    /// The pooler leads to another server than before, which has been looked at now: it may be done again.
+    Elsewhere,
     /// The connection ended: what was not committed is not there.
     Lost(String),
     /// A constraint of a table of others refuses the row.
@@ -31,8 +40,11 @@ impl From<Error> for Fail {
 impl From<tokio_postgres::Error> for Fail {
     fn from(error: tokio_postgres::Error) -> Fail {
         let Some(code) = error.code() else {
+            if error.to_string().starts_with(TLS_FAILED) {
+                return Fail::Lost(format!("{}; {TLS_ADVICE}", told(&error)));
+            }
             return if error.is_closed() || std::error::Error::source(&error).is_some_and(|source| source.is::<std::io::Error>()) {
-                Fail::Lost(error.to_string())
+                Fail::Lost(told(&error))
             } else {
                 Fail::Error(Error::internal(told(&error)))
             };
@@ -48,6 +60,8 @@ impl From<tokio_postgres::Error> for Fail {
             | SqlState::CANNOT_CONNECT_NOW
             | SqlState::IDLE_SESSION_TIMEOUT
             | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => Fail::Lost(told(&error)),
+            // PgBouncer's words, where it is told to drop no parameters.
+            _ if told(&error).contains("unsupported startup parameter") => Fail::Error(through_pooler()),
             _ if is_constraint(code) => Fail::Refused(refusal(&error)),
             _ => Fail::Error(refusal(&error)),
         }
@@ -62,6 +76,7 @@ impl Fail {
             Fail::Aborted => Error::internal("a transaction failed, and no statement of it said why"),
             Fail::Again => unavailable("the store is busy with the same rows; try again"),
             Fail::Stale => unavailable("the store is being migrated to another model; try again"),
+            Fail::Elsewhere => unavailable("the pooler leads to another server each time; try again"),
             Fail::Lost(why) => unavailable("the store cannot be reached now").with_private(why),
             Fail::Refused(error) | Fail::Error(error) => error,
         }
@@ -82,11 +97,12 @@ pub fn all<T>(results: Vec<Result<T, Fail>>) -> Result<Vec<T>, Fail> {
     failed.map_or(Ok(done), Err)
 }
 
-/// The server's own words, for the log: the code, the message, what it is about.
+/// The server's own words, for the log: the code and the message; else what the connection met.
 pub fn told(error: &tokio_postgres::Error) -> String {
-    match error.as_db_error() {
-        Some(told) => format!("{}: {}", told.code().code(), told.message()),
-        None => error.to_string(),
+    match (error.as_db_error(), std::error::Error::source(error)) {
+        (Some(told), _) => format!("{}: {}", told.code().code(), told.message()),
+        (None, Some(source)) if !error.to_string().contains(&source.to_string()) => format!("{error}: {source}"),
+        (None, _) => error.to_string(),
     }
 }
 

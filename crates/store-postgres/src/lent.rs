@@ -2,28 +2,29 @@
 
 use std::sync::Arc;
 
-use deadpool_postgres::{Object, Pool};
+use deadpool_postgres::Object;
 
-use crate::connect::{Target, take};
+use crate::connect::{Connections, Target};
 use crate::error::Fail;
+use crate::pooled::Pooled;
 
 /// A connection that is lent for a transaction.
 pub struct Lent {
-    client: Option<Object>,
+    client: Option<Pooled>,
     target: Arc<Target>,
 }
 
 impl Lent {
     /// One of the pool's.
-    pub async fn take(pool: &Pool, target: &Arc<Target>) -> Result<Lent, Fail> {
-        Ok(Lent { client: Some(take(pool).await?), target: target.clone() })
+    pub async fn take(connections: &Connections) -> Result<Lent, Fail> {
+        Ok(Lent { client: Some(connections.take().await?), target: connections.target.clone() })
     }
 
     /// The connection.
     ///
     /// # Errors
     /// `internal`, after its end.
-    pub fn client(&self) -> Result<&Object, Fail> {
+    pub fn client(&self) -> Result<&Pooled, Fail> {
         self.client.as_ref().ok_or_else(|| Fail::Error(fourfold_op::Error::internal("a connection was used after it was given back")))
     }
 
@@ -35,7 +36,7 @@ impl Lent {
     /// Ends the connection.
     pub fn forget(mut self) {
         if let Some(client) = self.client.take() {
-            drop(Object::take(client));
+            drop(Object::take(client.into_inner()));
         }
     }
 
@@ -54,10 +55,10 @@ impl Lent {
     }
 }
 
-async fn end(client: Object, how: &str) {
+async fn end(client: Pooled, how: &str) {
     if client.batch_execute(how).await.is_err() {
         // Whatever state it is in, it is not one for the next user.
-        let _ = Object::take(client);
+        let _ = Object::take(client.into_inner());
     }
 }
 
@@ -66,7 +67,7 @@ impl Drop for Lent {
         let (Some(client), Ok(runtime)) = (self.client.take(), tokio::runtime::Handle::try_current()) else { return };
         let (token, target) = (client.cancel_token(), self.target.clone());
         // A cancellation that comes late ends whatever the connection does then, so nobody else has the connection after it.
-        drop(Object::take(client));
+        drop(Object::take(client.into_inner()));
         runtime.spawn(async move { target.cancel(token).await });
     }
 }

@@ -15,6 +15,7 @@ pub mod limits;
 mod log;
 mod maintain;
 mod numeric;
+mod pooled;
 mod prune;
 mod read;
 mod redact;
@@ -32,7 +33,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use deadpool_postgres::Pool;
 use fourfold_model::SharedModel;
 use fourfold_op::{Cursor, Deadline, Epoch, Error};
 use fourfold_plan::{ReadPlan, WritePlan};
@@ -44,9 +44,12 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use commit::Texts;
-use connect::{CONNECTIONS, Target, prepared, take};
+pub use connect::CONNECTIONS;
+use connect::{Connections, MAINTENANCE_CONNECTIONS, Target};
 use error::{Fail, unavailable};
-use system::{STATE, State};
+use lent::Lent;
+use pooled::Pooled;
+use system::{STATE, Server, State, renamed_where_another};
 
 const CAPABILITIES: Capabilities =
     Capabilities { name: "postgres", durable: true, cursor_at_commit: false, transactions: true, datetime_step_us: 1 };
@@ -66,8 +69,12 @@ pub struct PostgresStore {
 
 /// What a store's tasks share.
 pub(crate) struct Inner {
-    target: Arc<Target>,
-    pool: Pool,
+    /// For reads and commits; they may lead through a pooler.
+    pooled: Connections,
+    /// For what needs a session of its own; they lead to the server.
+    direct: Connections,
+    /// The server whose identity was checked last.
+    checked: Mutex<Server>,
     model: RwLock<Option<SharedModel>>,
     texts: Mutex<Option<Arc<Texts>>>,
     generation: AtomicU32,
@@ -91,11 +98,11 @@ pub(crate) struct Inner {
 impl PostgresStore {
     /// Opens a database by its URL; its tables and functions are made where they are missing.
     ///
-    /// The role owns what it makes, so it must be allowed to create tables. Connections must be sessions of the server: a pooler that gives
-    /// each transaction another one cannot hold the sequencer's lock. A node that falls silent gives up its place among them: see [`limits`].
+    /// The role owns what it makes, so it must be allowed to create tables. Connections must be sessions of the server; for a pooler there is
+    /// [`PostgresStore::open_through`]. A node that falls silent gives up its place among them: see [`limits`].
     ///
     /// # Errors
-    /// `invalid_argument` for a URL that is none, `unavailable` for a database that cannot be reached.
+    /// `invalid_argument` for a URL that is none or leads to a pooler, `unavailable` for a database that cannot be reached.
     pub async fn open(url: &str) -> Result<Arc<PostgresStore>, Error> {
         PostgresStore::open_with(url, CONNECTIONS).await
     }
@@ -105,12 +112,32 @@ impl PostgresStore {
     /// # Errors
     /// As [`PostgresStore::open`].
     pub async fn open_with(url: &str, connections: usize) -> Result<Arc<PostgresStore>, Error> {
-        let target = Arc::new(Target::parse(url)?);
+        let target = Target::parse(url)?;
         let state = Inner::set_up(&target).await.map_err(Fail::into_error)?;
+        let direct = target.clone().connections(MAINTENANCE_CONNECTIONS)?;
+        Ok(PostgresStore::begin(target.connections(connections.max(1))?, direct, state))
+    }
+
+    /// Opens a database whose reads and commits go through a pooler, which may give each transaction another session of the server
+    /// (PgBouncer's `pool_mode = transaction`). Numbering, set-up, migration and maintenance go to the server itself.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`], of both URLs; `invalid_argument` where they lead to different databases.
+    pub async fn open_through(pooler_url: &str, direct_url: &str, connections: usize) -> Result<Arc<PostgresStore>, Error> {
+        let (pooler, target) = (Target::pooler(pooler_url)?, Target::parse(direct_url)?);
+        let state = Inner::set_up(&target).await.map_err(Fail::into_error)?;
+        let (pooled, direct) = (pooler.connections(connections.max(1))?, target.connections(MAINTENANCE_CONNECTIONS)?);
+        let store = PostgresStore::begin(pooled, direct, state);
+        store.inner.is_one_database().await.map_err(Fail::into_error)?;
+        Ok(store)
+    }
+
+    fn begin(pooled: Connections, direct: Connections, state: State) -> Arc<PostgresStore> {
         let head = Head { epoch: state.epoch, position: state.position, floor: state.floor };
         let inner = Arc::new(Inner {
-            pool: target.pool(connections.max(1))?,
-            target,
+            pooled,
+            direct,
+            checked: Mutex::new(state.server),
             model: RwLock::new(None),
             texts: Mutex::new(None),
             generation: AtomicU32::new(state.generation),
@@ -127,7 +154,7 @@ impl PostgresStore {
             bus: OnceLock::new(),
         });
         tokio::spawn(sequencer::run(Arc::downgrade(&inner)));
-        Ok(Arc::new(PostgresStore { inner }))
+        Arc::new(PostgresStore { inner })
     }
 
     /// The model's generation: one more at each migration to another model.
@@ -146,12 +173,61 @@ impl Inner {
     async fn set_up(target: &Target) -> Result<State, Fail> {
         let (client, connection) = target.connect().await?;
         let driver = tokio::spawn(connection);
+        connect::check_session(&client).await?;
         system::set_up(&client).await?;
         system::check_identity(&client).await?;
         let state = State::of(&client.query_one(STATE, &[]).await?)?;
         drop(client);
         let _ = driver.await;
         Ok(state)
+    }
+
+    /// Whether the pooler leads to the database that the direct session is of.
+    async fn is_one_database(&self) -> Result<(), Fail> {
+        let client = self.pooled.take().await?;
+        let there = client.alone("SELECT to_regclass('fourfold_state') IS NOT NULL", &[]).await?;
+        let there = there.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(false);
+        let row = if there { client.alone(STATE, &[]).await?.into_iter().next() } else { None };
+        match row.as_ref().map(State::of).transpose()? {
+            Some(state) if state.server == *self.checked.lock() => Ok(()),
+            _ => Err(Error::invalid("`store.url` and `store.direct_url` lead to different databases").into()),
+        }
+    }
+
+    /// Takes in what a snapshot says. Through a pooler it may be of a server that nobody has looked at yet, whose log may not be the same.
+    ///
+    /// # Errors
+    /// [`Fail::Elsewhere`]: then [`Inner::look`], and take the snapshot again.
+    fn told_by(&self, client: &Pooled, state: &State) -> Result<(), Fail> {
+        if !client.is_session() && state.server != *self.checked.lock() {
+            return Err(Fail::Elsewhere);
+        }
+        self.told(state);
+        Ok(())
+    }
+
+    /// Looks at the server to which the pooler leads now, and gives its log another name where it is not the one that it was.
+    async fn look(&self) -> Result<(), Fail> {
+        let lent = Lent::take(&self.pooled).await?;
+        let client = lent.client()?;
+        let looked = async {
+            client.batch_execute(&format!("{}; {}", client.begin("", None), renamed_where_another())).await?;
+            let state = State::of(&client.query_one(&client.prepared(STATE).await?, &[]).await?)?;
+            client.batch_execute("COMMIT").await?;
+            Ok(state)
+        };
+        match looked.await {
+            Ok(state) => {
+                lent.done();
+                self.told(&state);
+                *self.checked.lock() = state.server;
+                Ok(())
+            }
+            Err(fail) => {
+                lent.roll_back().await;
+                Err(fail)
+            }
+        }
     }
 
     fn open(&self) -> Result<(), Error> {
@@ -246,46 +322,58 @@ impl Inner {
 
     /// Waits until all commits that are there have positions.
     async fn numbered(&self) -> Result<State, Fail> {
-        let client = take(&self.pool).await?;
-        let statement = prepared(&client, STATE).await?;
-        let state = State::of(&client.query_one(&statement, &[]).await?)?;
-        self.told(&state);
-        let Some(snapshot) = state.unnumbered.clone() else { return Ok(state) };
+        let first = self.state().await?;
+        let Some(snapshot) = first.unnumbered.clone() else { return Ok(first) };
         let text = "SELECT EXISTS (SELECT 1 FROM fourfold_outbox WHERE pg_visible_in_snapshot(xid, $1::text::pg_snapshot))";
-        let left = prepared(&client, text).await?;
         let mut head = self.head.subscribe();
         loop {
             head.mark_unchanged();
             self.committed();
             let _ = tokio::time::timeout(NUMBERED_LOOK, head.changed()).await;
-            if !client.query_one(&left, &[&snapshot]).await?.try_get::<_, bool>(0)? {
-                let state = State::of(&client.query_one(&statement, &[]).await?)?;
-                self.told(&state);
-                return Ok(state);
+            let left = self.pooled.take().await?.alone(text, &[&snapshot]).await?;
+            if !left.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(false) {
+                return self.state().await;
+            }
+        }
+    }
+
+    /// What a snapshot says now.
+    async fn state(&self) -> Result<State, Fail> {
+        let mut looked = false;
+        loop {
+            let client = self.pooled.take().await?;
+            let rows = client.alone(STATE, &[]).await?;
+            let state = State::of(rows.first().ok_or_else(|| Error::internal("the store's own state is not there"))?)?;
+            match self.told_by(&client, &state) {
+                Err(Fail::Elsewhere) if !looked => {
+                    drop(client);
+                    self.look().await?;
+                    looked = true;
+                }
+                told => return told.map(|()| state),
             }
         }
     }
 
     async fn side(&self, space: Space, key: &[u8]) -> Result<Option<SideRecord>, Fail> {
-        let client = take(&self.pool).await?;
+        let client = self.pooled.take().await?;
         let text = "SELECT version, bytes FROM fourfold_side WHERE space = $1 AND key = $2 \
                     AND (keep_until IS NULL OR keep_until > (extract(epoch FROM clock_timestamp()) * 1000000)::int8)";
-        let statement = prepared(&client, text).await?;
-        let Some(row) = client.query_opt(&statement, &[&i16::from(space as u8), &key]).await? else { return Ok(None) };
+        let rows = client.alone(text, &[&i16::from(space as u8), &key]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
         let bytes: &[u8] = row.try_get(1)?;
         Ok(Some(SideRecord { version: row.try_get::<_, i64>(0)?.unsigned_abs(), bytes: Bytes::copy_from_slice(bytes) }))
     }
 
     async fn lease(&self, name: &str) -> Result<Option<LeaseTerm>, Fail> {
-        let client = take(&self.pool).await?;
+        let client = self.pooled.take().await?;
         let text = format!(
             "INSERT INTO fourfold_lease AS l (name, holder, term, until) VALUES ($1, $2, 1, clock_timestamp() + interval '{LEASE}') \
-             ON CONFLICT (name) DO UPDATE SET term = l.term + (l.holder <> excluded.holder)::int8, holder = excluded.holder, \
+             ON CONFLICT (name) DO UPDATE SET term = l.term + CASE WHEN l.holder = excluded.holder THEN 0 ELSE 1 END, holder = excluded.holder, \
              until = excluded.until WHERE l.holder = excluded.holder OR l.until < clock_timestamp() RETURNING term"
         );
-        let statement = prepared(&client, &text).await?;
-        let row = client.query_opt(&statement, &[&name, &self.holder]).await?;
-        Ok(row.map(|row| row.try_get::<_, i64>(0)).transpose()?.map(|term| LeaseTerm { term: term.unsigned_abs() }))
+        let rows = client.alone(&text, &[&name, &self.holder]).await?;
+        Ok(rows.first().map(|row| row.try_get::<_, i64>(0)).transpose()?.map(|term| LeaseTerm { term: term.unsigned_abs() }))
     }
 
     async fn close(&self) {
@@ -299,7 +387,8 @@ impl Inner {
             all.forget();
         }
         self.commits.close();
-        self.pool.close();
+        self.pooled.close();
+        self.direct.close();
     }
 }
 
@@ -316,6 +405,10 @@ impl Store for PostgresStore {
         Box::pin(async move {
             self.inner.open().map_err(StoreError::Refused)?;
             match read::read(&self.inner, plans, deadline).await {
+                Err(Fail::Elsewhere) => {
+                    self.inner.look().await.map_err(refused)?;
+                    read::read(&self.inner, plans, deadline).await.map_err(refused)
+                }
                 Err(Fail::Stale) => read::read(&self.inner, plans, deadline).await.map_err(refused),
                 done => done.map_err(refused),
             }
@@ -344,7 +437,13 @@ impl Store for PostgresStore {
     fn events<'a>(&'a self, after: &'a Cursor, of: &'a Entities, budget: Budget) -> Later<'a, Result<Tail, StoreError>> {
         Box::pin(async move {
             self.inner.open().map_err(StoreError::Refused)?;
-            log::events(&self.inner, after, of, budget).await.map_err(refused)
+            match log::events(&self.inner, after, of, budget).await {
+                Err(Fail::Elsewhere) => {
+                    self.inner.look().await.map_err(refused)?;
+                    log::events(&self.inner, after, of, budget).await.map_err(refused)
+                }
+                done => done.map_err(refused),
+            }
         })
     }
 

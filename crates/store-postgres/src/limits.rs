@@ -22,3 +22,9 @@ pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
 /// How many times it is asked in vain (`tcp_keepalives_count`).
 pub const KEEPALIVE_RETRIES: u32 = 3;
+/// How long one statement may take, in seconds (`statement_timeout`), where no deadline says less; beyond, the server stops it.
+pub const STATEMENT_MAX: Duration = Duration::from_secs(60);
+/// How long a transaction may stand still, in seconds (`idle_in_transaction_session_timeout`): one that hangs holds locks.
+pub const STILL_MAX: Duration = Duration::from_secs(15);
+/// How long a lock is waited for, in seconds (`lock_timeout`).
+pub const LOCK_WAIT_MAX: Duration = Duration::from_secs(20);

@@ -7,9 +7,9 @@ use fourfold_store::{Budget, Entities, Tail};
 use futures_util::future::join4;
 use tokio_postgres::Row;
 
-use crate::connect::prepared;
 use crate::error::{Fail, unavailable};
 use crate::lent::Lent;
+use crate::read::ONE_SNAPSHOT;
 use crate::shown::Shown;
 use crate::system::{STATE, State};
 use crate::{Inner, PostgresStore};
@@ -34,26 +34,27 @@ pub async fn events(inner: &Inner, after: &Cursor, of: &Entities, budget: Budget
         None => None,
         Some(text) => Some((Shown::parse(text).ok_or_else(elsewhere)?, text.as_ref())),
     };
-    let lent = Lent::take(&inner.pool, &inner.target).await?;
+    let lent = Lent::take(&inner.pooled).await?;
     let client = lent.client()?;
-    let state = prepared(client, STATE).await?;
+    let state = client.prepared(STATE).await?;
     // Sizes are summed before the events are fetched, so that no more is fetched than can be handed out.
     let text = "SELECT position, count, generation, at, by, events, xid::text FROM (SELECT *, sum(octet_length(events)) OVER (ORDER BY position) \
                 - octet_length(events) AS before FROM fourfold_log WHERE position > $1 ORDER BY position LIMIT $2) AS l \
                 WHERE before < $3 ORDER BY position";
-    let rows = prepared(client, text).await?;
+    let rows = client.prepared(text).await?;
     let left =
-        prepared(client, "SELECT EXISTS (SELECT 1 FROM fourfold_outbox WHERE pg_visible_in_snapshot(xid, $1::text::pg_snapshot))").await?;
+        client.prepared("SELECT EXISTS (SELECT 1 FROM fourfold_outbox WHERE pg_visible_in_snapshot(xid, $1::text::pg_snapshot))").await?;
     let first = i64::try_from(after.after).unwrap_or(i64::MAX);
     let bytes_max = i64::try_from(budget.bytes_max).unwrap_or(BYTES_MAX).clamp(1, BYTES_MAX);
     let unnumbered = async {
         match &skip {
-            Some((_, text)) => client.query_one(&left, &[text]).await?.try_get::<_, bool>(0),
-            None => Ok(false),
+            Some((_, text)) => Ok(client.query_one(&left, &[text]).await?.try_get::<_, bool>(0)?),
+            None => Ok::<_, Fail>(false),
         }
     };
+    let begin = client.begin(ONE_SNAPSHOT, None);
     let (begun, state, rows, unnumbered) = join4(
-        client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+        client.batch_execute(&begin),
         client.query_one(&state, &[]),
         client.query(&rows, &[&first, &COMMITS_MAX, &bytes_max]),
         unnumbered,
@@ -61,8 +62,8 @@ pub async fn events(inner: &Inner, after: &Cursor, of: &Entities, budget: Budget
     .await;
     begun?;
     let (state, rows, unnumbered) = (State::of(&state?)?, rows?, unnumbered?);
+    inner.told_by(client, &state)?;
     lent.end_reading();
-    inner.told(&state);
     if state.fingerprint != model.fingerprint {
         // Another node migrated: these ids are not those of the log's model, and whoever asks must learn it.
         return Ok(Tail { events: Vec::new(), through: after.clone(), model: state.fingerprint });

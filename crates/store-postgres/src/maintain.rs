@@ -13,7 +13,6 @@ use tokio_postgres::error::SqlState;
 
 use crate::adopt::{self, Parted};
 use crate::capture;
-use crate::connect::take;
 use crate::error::{Fail, unavailable};
 use crate::lent::Lent;
 use crate::system::{STATE, State, locks};
@@ -31,8 +30,8 @@ impl Maintain for PostgresStore {
         Box::pin(async move {
             let planned = async {
                 self.inner.open()?;
-                let client = take(&self.inner.pool).await?;
-                planned(&client, model).await
+                let client = self.inner.direct.take().await?;
+                planned(client.session()?, model).await
             };
             let (changes, _) = planned.await.map_err(refused)?;
             let step = |change: Change| MigrationStep { title: change.title, destructive: change.destructive, statement: change.statement };
@@ -51,7 +50,7 @@ impl Maintain for PostgresStore {
         Box::pin(async move {
             let counted = async {
                 self.inner.open()?;
-                rows_of(&*take(&self.inner.pool).await?, &model.entity(entity).table).await
+                rows_of(self.inner.direct.take().await?.session()?, &model.entity(entity).table).await
             };
             counted.await.map_err(refused)
         })
@@ -78,7 +77,7 @@ fn refused(fail: Fail) -> StoreError {
 
 impl Inner {
     async fn migrate(&self, model: &SharedModel) -> Result<(), Fail> {
-        let lent = Lent::take(&self.pool, &self.target).await?;
+        let lent = Lent::take(&self.direct).await?;
         match self.migrated(&lent, model).await {
             Ok(state) => {
                 lent.done();
@@ -95,7 +94,7 @@ impl Inner {
 
     /// Alone with the tables: every commit before is over, and has its positions.
     async fn migrated(&self, lent: &Lent, model: &SharedModel) -> Result<State, Fail> {
-        let client = lent.client()?;
+        let client = lent.client()?.session()?;
         let begin = format!(
             "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL lock_timeout = 0; \
              SELECT pg_advisory_xact_lock({})",

@@ -22,15 +22,15 @@ const SIDES_MAX: i64 = 1_000;
 /// Takes one slice out, and what else may go.
 pub async fn prune(inner: &Inner, keep: &Retention) -> Result<Pruned, Fail> {
     let state = inner.numbered().await?;
-    let lent = Lent::take(&inner.pool, &inner.target).await?;
-    let pruned = match slice_out(lent.client()?, keep).await {
+    let lent = Lent::take(&inner.direct).await?;
+    let pruned = match slice_out(lent.client()?.session()?, keep).await {
         Ok(pruned) => pruned,
         Err(fail) => {
             lent.roll_back().await;
             return Err(fail);
         }
     };
-    drop_partitions(lent.client()?, pruned.floor).await;
+    drop_partitions(lent.client()?.session()?, pruned.floor).await;
     lent.done();
     inner.told(&crate::State { floor: pruned.floor, ..state });
     Ok(pruned)

@@ -1,26 +1,32 @@
 //! Running a fetch's statements: its rows, then owned lists and relations for all rows at once, sent together.
 
+mod at_once;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::Client;
 use fourfold_model::{Base, Decimal, EntityId, FieldId, KEY, Model, Row, Value};
 use fourfold_op::{Answered, Cursor, Deadline, Error, Joined, Page, Record};
 use fourfold_plan::{Fetch, FetchKind, Link, PageFetch, ReadPlan};
 use fourfold_store::Snapshot;
 use fourfold_store::sql::fetched::{Wanted, average, join_owned, limit};
-use fourfold_store::sql::{Codec, Dialect, FetchSql, Fetched, GroupColumn, KindSql, Measured, OwnedSql, Source, Statement};
+use fourfold_store::sql::{Codec, FetchSql, Fetched, GroupColumn, KindSql, Measured, OwnedSql, Source, Statement};
 use futures_util::future::{BoxFuture, join, join_all, join3};
 use futures_util::{FutureExt, TryStreamExt, pin_mut};
 use tokio_postgres::RowStream;
 
+use at_once::{compiled, row_at_once};
+
 use crate::Inner;
-use crate::connect::prepared;
 use crate::error::{Fail, all, late, misformed, sum_overflow, unavailable};
 use crate::lent::Lent;
+use crate::pooled::Pooled;
 use crate::system::{STATE, State};
 use crate::value::{Bound, Raw, bound, bound_array, taken, whole};
+
+/// The mode of a transaction that reads.
+pub const ONE_SNAPSHOT: &str = " ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// Reads all plans of one snapshot.
 pub async fn read(inner: &Arc<Inner>, plans: &[ReadPlan], deadline: &Deadline) -> Result<Snapshot, Fail> {
@@ -33,14 +39,22 @@ pub async fn read(inner: &Arc<Inner>, plans: &[ReadPlan], deadline: &Deadline) -
 }
 
 async fn read_in_time(inner: &Arc<Inner>, plans: &[ReadPlan], left: Option<Duration>) -> Result<Snapshot, Fail> {
-    let lent = Lent::take(&inner.pool, &inner.target).await?;
-    match snapshot(inner, &lent, plans, left).await {
+    let lent = Lent::take(&inner.pooled).await?;
+    let read = match row_at_once(inner, &lent, plans, left).await {
+        Ok(Some(snapshot)) => {
+            lent.done();
+            return Ok(snapshot);
+        }
+        Ok(None) => snapshot(inner, &lent, plans, left).await,
+        Err(fail) => Err(fail),
+    };
+    match read {
         Ok(snapshot) => {
             lent.end_reading();
             Ok(snapshot)
         }
         Err(Fail::Stale) => {
-            lent.client()?.statement_cache.clear();
+            lent.client()?.forget_statements();
             lent.roll_back().await;
             Err(Fail::Stale)
         }
@@ -51,39 +65,38 @@ async fn read_in_time(inner: &Arc<Inner>, plans: &[ReadPlan], left: Option<Durat
     }
 }
 
-/// Everything is sent before the first answer comes: the beginning, the state, and each plan's first statements.
-async fn snapshot(inner: &Inner, lent: &Lent, plans: &[ReadPlan], left: Option<Duration>) -> Result<Snapshot, Fail> {
-    let client = lent.client()?;
-    let state = prepared(client, STATE).await?;
-    let begin = match left {
-        Some(left) => {
-            format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {}", left.as_millis().max(1))
-        }
-        None => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned(),
-    };
-    let statements = AtomicU32::new(0);
-    let readings = plans.iter().map(|plan| async {
-        let compiled = plan.compiled(|shape| Arc::new(fourfold_store::sql::fetch(Dialect::Postgres, shape.model(), shape.fetch())));
-        let Some(sql) = compiled.downcast_ref::<FetchSql>() else {
-            return Err(Error::internal("a plan compiled by another store").into());
-        };
-        Reading { client, plan, model: plan.model(), statements: &statements }.answer(sql).await
-    });
-    let (begun, state, answers) = join3(client.batch_execute(&begin), client.query_one(&state, &[]), join_all(readings)).await;
-    begun?;
-    let state = State::of(&state?)?;
-    inner.told(&state);
+/// Takes in the state of a snapshot, which must be of the plans' model.
+fn known(inner: &Inner, client: &Pooled, plans: &[ReadPlan], state: &State) -> Result<(), Fail> {
+    inner.told_by(client, state)?;
     if plans.iter().any(|plan| plan.model().fingerprint != state.fingerprint) {
         return Err(unavailable("the store is being migrated to another model; try again").into());
     }
-    let answers = all(answers)?;
-    let cursor = Cursor { epoch: state.epoch, after: state.position, skip: state.unnumbered.map(Arc::from) };
-    Ok(Snapshot { answers, cursor, statements: statements.into_inner() })
+    Ok(())
+}
+
+fn cursor(state: State) -> Cursor {
+    Cursor { epoch: state.epoch, after: state.position, skip: state.unnumbered.map(Arc::from) }
+}
+
+/// Everything is sent before the first answer comes: the beginning, the state, and each plan's first statements.
+async fn snapshot(inner: &Inner, lent: &Lent, plans: &[ReadPlan], left: Option<Duration>) -> Result<Snapshot, Fail> {
+    let client = lent.client()?;
+    let state = client.prepared(STATE).await?;
+    let begin = client.begin(ONE_SNAPSHOT, left);
+    let statements = AtomicU32::new(0);
+    let readings = plans
+        .iter()
+        .map(|plan| async { Reading { client, plan, model: plan.model(), statements: &statements }.answer(&compiled(plan)?.sql).await });
+    let (begun, state, answers) = join3(client.batch_execute(&begin), client.query_one(&state, &[]), join_all(readings)).await;
+    begun?;
+    let state = State::of(&state?)?;
+    known(inner, client, plans, &state)?;
+    Ok(Snapshot { answers: all(answers)?, cursor: cursor(state), statements: statements.into_inner() })
 }
 
 /// One plan being read in a transaction.
 struct Reading<'a> {
-    client: &'a Client,
+    client: &'a Pooled,
     plan: &'a ReadPlan,
     model: &'a Model,
     statements: &'a AtomicU32,
@@ -214,9 +227,12 @@ impl Reading<'_> {
     /// Sends a statement with its parameters.
     async fn sent(&self, statement: &Statement, keys: &Keys<'_>) -> Result<RowStream, Fail> {
         self.statements.fetch_add(1, Ordering::Relaxed);
-        let prepared = prepared(self.client, &statement.text).await?;
-        let parameters = statement.sources.iter().map(|source| bind(self.model, self.plan.params(), source, keys));
-        Ok(self.client.query_raw(&prepared, parameters.collect::<Vec<_>>()).await?)
+        let prepared = self.client.prepared(&statement.text).await?;
+        Ok(self.client.query_raw(&prepared, self.parameters(statement, keys)).await?)
+    }
+
+    fn parameters(&self, statement: &Statement, keys: &Keys<'_>) -> Vec<Bound> {
+        statement.sources.iter().map(|source| bind(self.model, self.plan.params(), source, keys)).collect()
     }
 
     async fn rows(&self, sql: &FetchSql, statement: &Statement, keys: Keys<'_>) -> Result<Fetched, Fail> {
@@ -225,19 +241,20 @@ impl Reading<'_> {
         let rows = self.sent(statement, &keys).await?;
         pin_mut!(rows);
         while let Some(row) = rows.try_next().await? {
-            self.take(sql, &row, with_parent, &mut fetched)?;
+            self.take(sql, &row, 0, with_parent, &mut fetched)?;
         }
         Ok(fetched)
     }
 
-    fn take(&self, sql: &FetchSql, row: &tokio_postgres::Row, with_parent: bool, fetched: &mut Fetched) -> Result<(), Fail> {
+    /// Takes a row whose columns begin at a place.
+    fn take(&self, sql: &FetchSql, row: &tokio_postgres::Row, from: usize, with_parent: bool, fetched: &mut Fetched) -> Result<(), Fail> {
         let (model, table) = (self.model, &self.model.entity(sql.entity).table);
         let value =
             |codec: Codec, at: usize| value_at(model, codec, row, at).and_then(|value| value.ok_or_else(|| misformed(table).into()));
-        let mut at = 0;
+        let mut at = from;
         if with_parent {
-            fetched.parents.push(usize::try_from(row.try_get::<_, i64>(0)?).unwrap_or(0));
-            at = 1;
+            fetched.parents.push(usize::try_from(row.try_get::<_, i64>(at)?).unwrap_or(0));
+            at += 1;
         }
         // Columns ascend, so each slot is filled once: by its value, or by a null.
         let mut record = Vec::with_capacity(sql.width);

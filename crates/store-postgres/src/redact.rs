@@ -19,15 +19,15 @@ const COMMITS_AT_ONCE: i64 = 200;
 pub async fn redact(inner: &Inner, entity: u32, key: &Value) -> Result<Redacted, Fail> {
     // What is in the outbox is the row's too.
     inner.numbered().await?;
-    let lent = Lent::take(&inner.pool, &inner.target).await?;
-    let done = match blanked(lent.client()?, entity, key).await {
+    let lent = Lent::take(&inner.direct).await?;
+    let done = match blanked(lent.client()?.session()?, entity, key).await {
         Ok(done) => done,
         Err(fail) => {
             lent.roll_back().await;
             return Err(fail);
         }
     };
-    let client = lent.client()?;
+    let client = lent.client()?.session()?;
     // Also where nothing was blanked now: the time before may not have come this far.
     let anew = "SET statement_timeout = 0; SET lock_timeout = 0";
     let mut written = client.batch_execute(anew).await;

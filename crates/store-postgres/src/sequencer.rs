@@ -55,7 +55,7 @@ pub async fn run(weak: Weak<Inner>) {
 
 /// One session, until it ends or the store is closed.
 async fn session(inner: Arc<Inner>) -> Result<(), Fail> {
-    let (client, connection) = inner.target.connect().await?;
+    let (client, connection) = inner.direct.target.connect().await?;
     let (tell, mut told) = mpsc::channel(64);
     let driver = tokio::spawn(drive(connection, tell));
     check_identity(&client).await?;

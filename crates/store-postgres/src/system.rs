@@ -54,7 +54,18 @@ const IDENTITY: &str = "(SELECT system_identifier FROM pg_control_system())::tex
 /// What a snapshot says of the log and the model.
 pub const STATE: &str = "SELECT s.epoch, s.floor, s.generation, s.fingerprint, \
   greatest(s.floor, coalesce((SELECT max(position) FROM fourfold_log), 0)), \
-  EXISTS (SELECT 1 FROM fourfold_outbox), pg_current_snapshot()::text FROM fourfold_state AS s";
+  EXISTS (SELECT 1 FROM fourfold_outbox), pg_current_snapshot()::text, \
+  (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8, current_database()::text FROM fourfold_state AS s";
+
+/// How many columns that has.
+pub const STATE_COLUMNS: usize = 9;
+
+/// Which run of a server a session is of, and which of its databases: so much can change between two transactions through a pooler.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    begun: i64,
+    database: String,
+}
 
 /// What a snapshot says of the log and the model.
 #[derive(Clone, Debug)]
@@ -71,6 +82,8 @@ pub struct State {
     pub position: u64,
     /// The snapshot, where it has commits without a position.
     pub unnumbered: Option<String>,
+    /// Who says so.
+    pub server: Server,
 }
 
 impl State {
@@ -85,6 +98,7 @@ impl State {
             fingerprint: row.try_get::<_, i64>(3)?.cast_unsigned(),
             position: row.try_get::<_, i64>(4)?.unsigned_abs(),
             unnumbered: snapshot,
+            server: Server { begun: row.try_get(7)?, database: row.try_get(8)? },
         })
     }
 }
@@ -120,14 +134,21 @@ pub async fn check_identity(client: &Client) -> Result<(), Fail> {
     if client.query_one(&same, &[]).await?.try_get(0)? {
         return Ok(());
     }
-    rename_log(client, &format!("identity <> {IDENTITY}")).await
+    Ok(client.batch_execute(&renamed_where_another()).await?)
 }
 
 /// Gives the log another name, where a condition holds of the state.
 pub async fn rename_log(client: &Client, condition: &str) -> Result<(), Fail> {
-    let epoch = new_epoch();
-    let text = format!("UPDATE fourfold_state SET identity = {IDENTITY}, epoch = '{epoch}' WHERE {condition}");
-    Ok(client.batch_execute(&text).await?)
+    Ok(client.batch_execute(&renaming(condition)).await?)
+}
+
+/// The statement that gives the log another name where the database is not the one that it was.
+pub fn renamed_where_another() -> String {
+    renaming(&format!("identity <> {IDENTITY}"))
+}
+
+fn renaming(condition: &str) -> String {
+    format!("UPDATE fourfold_state SET identity = {IDENTITY}, epoch = '{}' WHERE {condition}", new_epoch())
 }
 
 /// A name for a log that no other has.

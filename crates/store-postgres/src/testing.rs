@@ -3,14 +3,19 @@
 //! It is the installed server, started on a port of loopback that was free, and ended when the process of tests ends it
 //! ([`Server::stop`]) or is gone. A server refuses to run as root, so for root it runs as the user `postgres`.
 
+mod pooler;
+
 use std::fs;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
+
+pub use pooler::{Pooler, SESSIONS, pooler};
 
 use crate::connect::Target;
 
@@ -182,6 +187,29 @@ impl Server {
     pub fn leave_syncs_out(&self) {
         self.execute("postgres", "ALTER SYSTEM SET fsync = off");
         self.execute("postgres", "SELECT pg_reload_conf()");
+    }
+
+    /// Has the server speak TLS with a certificate and its key from now on.
+    ///
+    /// # Panics
+    /// It cannot.
+    pub fn encrypt(&self, certificate: &Path, key: &Path) {
+        for (from, name, setting) in [(certificate, "server.pem", "ssl_cert_file"), (key, "server.key", "ssl_key_file")] {
+            let to = self.folder.join(name);
+            fs::copy(from, &to).and_then(|_| fs::set_permissions(&to, fs::Permissions::from_mode(0o600))).unwrap_or_else(|e| panic!("{e}"));
+            if is_root() {
+                run(Command::new("chown").arg("postgres").arg(&to)).unwrap_or_else(|error| panic!("{error}"));
+            }
+            self.execute("postgres", &format!("ALTER SYSTEM SET {setting} = '{}'", to.display()));
+        }
+        self.execute("postgres", "ALTER SYSTEM SET ssl = on");
+        self.execute("postgres", "SELECT pg_reload_conf()");
+        while self.execute("postgres", "SHOW ssl").trim() != "on" {}
+    }
+
+    /// The port of loopback that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The URL of a database.

@@ -21,45 +21,83 @@ type Failed = Box<dyn StdError + Sync + Send>;
 
 /// A parameter: enums stand by their columns' text, and a number takes the type that the statement gives it.
 #[derive(Clone, Debug)]
-pub struct Bound(Value);
+pub struct Bound {
+    value: Value,
+    codec: Codec,
+    /// The value is several of them.
+    array: bool,
+}
 
 /// A value as a parameter.
 pub fn bound(model: &Model, codec: Codec, value: &Value) -> Bound {
+    Bound { value: stored(model, codec, value), codec, array: false }
+}
+
+fn stored(model: &Model, codec: Codec, value: &Value) -> Value {
     match (codec, value) {
         (Codec::Enum(id), Value::Enum(number)) => {
             let text = model.enumeration(id).by_number(*number).map(|value| value.column.clone());
-            Bound(text.map_or(Value::Null, Value::Text))
+            text.map_or(Value::Null, Value::Text)
         }
-        (Codec::List(Element::Enum(id)), Value::List(values)) => {
-            Bound(Value::List(values.iter().map(|value| bound(model, Codec::Enum(id), value).0).collect()))
-        }
-        (Codec::Decimal(scale), Value::Decimal(decimal)) => Bound(Value::Decimal(decimal.rescale(scale).unwrap_or(*decimal))),
+        (Codec::Decimal(scale), Value::Decimal(decimal)) => Value::Decimal(decimal.rescale(scale).unwrap_or(*decimal)),
         (Codec::Decimal(scale), Value::Int(number)) => {
             let whole = Decimal { unscaled: *number, scale: 0 };
-            Bound(whole.rescale(scale).map_or(Value::Int(*number), Value::Decimal))
+            whole.rescale(scale).map_or(Value::Int(*number), Value::Decimal)
         }
-        (Codec::List(element @ Element::Decimal(_)), Value::List(values)) => {
-            Bound(Value::List(values.iter().map(|value| bound(model, codec_of(element), value).0).collect()))
+        (Codec::List(element @ (Element::Enum(_) | Element::Decimal(_))), Value::List(values)) => {
+            Value::List(values.iter().map(|value| stored(model, codec_of(element), value)).collect())
         }
-        _ => Bound(value.clone()),
+        _ => value.clone(),
     }
 }
 
 /// Values as one array; nulls, which are no members of a set, are left out.
 pub fn bound_array(model: &Model, codec: Codec, values: &[Value]) -> Bound {
-    Bound(Value::List(values.iter().map(|value| bound(model, codec, value).0).filter(|value| !value.is_null()).collect()))
+    let values = values.iter().map(|value| stored(model, codec, value)).filter(|value| !value.is_null());
+    Bound { value: Value::List(values.collect()), codec, array: true }
+}
+
+/// The values of one column of several rows, as one array; nulls stay.
+pub fn bound_column<'v>(model: &Model, codec: Codec, values: impl Iterator<Item = &'v Value>) -> Bound {
+    Bound { value: Value::List(values.map(|value| stored(model, codec, value)).collect()), codec, array: true }
 }
 
 impl Bound {
     /// A whole number.
     pub fn int(number: i64) -> Bound {
-        Bound(Value::Int(number))
+        Bound { value: Value::Int(number), codec: Codec::Int, array: false }
+    }
+
+    /// The type that it is sent as where no statement gives one: whole numbers are wide, and a narrow column takes them.
+    pub fn ty(&self) -> Type {
+        match self.codec {
+            Codec::List(element) => types(codec_of(element)).1,
+            codec if self.array => types(codec).1,
+            codec => types(codec).0,
+        }
+    }
+}
+
+/// The type of a form, and of an array of such.
+fn types(codec: Codec) -> (Type, Type) {
+    match codec {
+        Codec::Boolean => (Type::BOOL, Type::BOOL_ARRAY),
+        Codec::Int => (Type::INT8, Type::INT8_ARRAY),
+        Codec::Float => (Type::FLOAT8, Type::FLOAT8_ARRAY),
+        Codec::Decimal(_) => (Type::NUMERIC, Type::NUMERIC_ARRAY),
+        Codec::Text | Codec::Enum(_) => (Type::TEXT, Type::TEXT_ARRAY),
+        Codec::DateTime => (Type::TIMESTAMPTZ, Type::TIMESTAMPTZ_ARRAY),
+        Codec::Date => (Type::DATE, Type::DATE_ARRAY),
+        Codec::Uuid => (Type::UUID, Type::UUID_ARRAY),
+        Codec::Bytes => (Type::BYTEA, Type::BYTEA_ARRAY),
+        // No array has arrays.
+        Codec::Json | Codec::List(_) => (Type::JSON, Type::JSON_ARRAY),
     }
 }
 
 impl ToSql for Bound {
     fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Failed> {
-        put(&self.0, ty, out)
+        put(&self.value, ty, out)
     }
 
     fn accepts(_: &Type) -> bool {
@@ -233,9 +271,4 @@ fn codec_of(element: Element) -> Codec {
         Element::Enum(id) => Codec::Enum(id),
         Element::Json => Codec::Json,
     }
-}
-
-/// The values of one column of several rows, as one array; nulls stay.
-pub fn bound_column<'v>(model: &Model, codec: Codec, values: impl Iterator<Item = &'v Value>) -> Bound {
-    Bound(Value::List(values.map(|value| bound(model, codec, value).0).collect()))
 }

@@ -13,7 +13,7 @@ use fourfold_op::{ErrorCode, Start, Watch};
 use fourfold_store::conformance::World;
 use fourfold_store::conformance::fixture::{ITEM, item};
 use fourfold_store::conformance::world::{admin, create, delete, id, list};
-use fourfold_store::{CommitError, Entities, Expect, Put, Side, Space, Store};
+use fourfold_store::{CommitError, Entities, Expect, Maintain, Put, Side, Space, Store};
 
 mod cluster;
 
@@ -105,6 +105,16 @@ async fn of_two_that_come_at_once_with_one_record_one_is_written() {
         }
         assert_eq!(written, 1);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_is_one_nodes_until_its_end_and_each_holder_is_told_a_later_term() {
+    let Some((worlds, server, name)) = nodes(2).await else { return };
+    let [one, two] = [&worlds[0].store, &worlds[1].store];
+    let term = async |store: &Arc<dyn Maintain>| store.lease("sink").await.unwrap().map(|held| held.term);
+    assert_eq!((term(one).await, term(one).await, term(two).await), (Some(1), Some(1), None));
+    server.execute(&name, "UPDATE fourfold_lease SET until = clock_timestamp() - interval '1 second'");
+    assert_eq!((term(two).await, term(one).await, term(two).await), (Some(2), None, Some(2)));
 }
 
 /// A key that is made, deleted and made again by many at once.

@@ -5,17 +5,21 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use fourfold_store::Maintain;
 use fourfold_store::conformance::fixture;
 use fourfold_store::memory::MemoryStore;
+use fourfold_store::{Maintain, Space, Store};
 use fourfold_store_postgres::{PostgresStore, testing};
 use fourfold_store_sqlite::{Files, SqliteStore};
 use fourfold_testkit::Served;
 use fourfold_testkit::scenario::{Report, load, run};
+use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 
 /// Runs at once. Most of a run is waiting, and each has a store of its own.
 const AT_ONCE: usize = 4;
+
+/// Connections to the pooler, which has three sessions.
+const POOLED: usize = 8;
 
 /// The store of one run, and what becomes of its place after that.
 struct Made {
@@ -49,6 +53,25 @@ async fn scenarios_hold_over_every_api_on_postgres() {
     hold(async |_| {
         let url = vacant(server, &free).await;
         let store = PostgresStore::open_with(&url, 4).await.unwrap();
+        let free = free.clone();
+        Made { store, leave: Box::new(move || free.lock().unwrap().push(url)) }
+    })
+    .await;
+}
+
+/// Each store has more connections than the pooler has sessions for it, and finds at each transaction what others left on the one that it gets.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scenarios_hold_over_every_api_on_postgres_behind_a_pooler() {
+    let Some(server) = testing::server() else { return };
+    let Some(pooler) = testing::pooler(server, "") else { return };
+    server.leave_syncs_out();
+    let free = Arc::new(Mutex::new(Vec::new()));
+    hold(async |_| {
+        let url = vacant(server, &free).await;
+        let store = PostgresStore::open_through(&pooler.url(&url), &url, POOLED).await.unwrap();
+        // Asked at once, it makes all its connections, and uses each in turn from now on.
+        let asked = (0..POOLED).map(|_| store.side(Space::Idempotency, b"none"));
+        assert!(join_all(asked).await.iter().all(|found| matches!(found, Ok(None))));
         let free = free.clone();
         Made { store, leave: Box::new(move || free.lock().unwrap().push(url)) }
     })

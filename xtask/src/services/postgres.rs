@@ -37,7 +37,7 @@ fn missing() -> Option<String> {
 }
 
 /// Of the release that is tried, else the one on the path.
-fn program(name: &str) -> Option<PathBuf> {
+pub fn program(name: &str) -> Option<PathBuf> {
     let packaged = Path::new(PACKAGED).join(name);
     if packaged.is_file() { Some(packaged) } else { exists(name).then(|| PathBuf::from(name)) }
 }

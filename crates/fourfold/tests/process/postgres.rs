@@ -15,13 +15,14 @@ use crate::commands::SHOP;
 struct Place {
     folder: Folder,
     url: String,
+    direct_url: Option<String>,
 }
 
 impl Place {
     /// None, and a line that says so, where PostgreSQL is not installed.
     fn new() -> Option<Place> {
         let url = testing::server()?.database();
-        let place = Place { folder: Folder::with(&[("shop.fourfold", &open())]), url };
+        let place = Place { folder: Folder::with(&[("shop.fourfold", &open())]), url, direct_url: None };
         place.run(&["check", "--write"]).ended(0);
         Some(place)
     }
@@ -29,6 +30,9 @@ impl Place {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = command(&self.folder.0, args);
         command.env("FOURFOLD_STORE_URL", &self.url);
+        if let Some(direct) = &self.direct_url {
+            command.env("FOURFOLD_STORE_DIRECT_URL", direct);
+        }
         command
     }
 
@@ -109,6 +113,23 @@ fn a_step_over_postgres_is_planned_and_one_that_loses_data_must_be_allowed() {
     }
     place.run(&["migrate", "apply", "--allow-destructive"]).ended(0).says("title");
     assert_eq!(place.start(&["serve"]).get("/v1/products/1").json(), json!({"id": "1", "revision": 1, "stock": 7}));
+}
+
+#[test]
+fn behind_a_pooler_the_commands_do_the_same() {
+    let Some(mut place) = Place::new() else { return };
+    let Some(pooler) = testing::server().and_then(|server| testing::pooler(server, "")) else { return };
+    let direct = place.url.clone();
+    place.url = pooler.url(&direct);
+    place.run(&["serve"]).ended(4).says("leads to a pooler").says("`store.direct_url`");
+    place.direct_url = Some(direct);
+    let server = place.start(&["serve"]);
+    create(&server, "1");
+    place.run(&["events", "tail", "--after", "0", "--json"]).ended(0).says("created");
+    end(server);
+    place.write(&open().replace("  title", "  stock Int @default(7)\n  title"));
+    place.run(&["migrate", "apply"]).ended(0).says("1 steps done");
+    assert_eq!(place.start(&["serve"]).get("/v1/products/1").json()["stock"], 7);
 }
 
 #[test]

@@ -19,6 +19,13 @@ pub const SETTINGS: &[Setting] = &[
     setting("server.drain_timeout", "20s", Kind::Duration, "", "how long requests in flight may take when the server ends"),
     setting("server.threads", "0", Kind::Number, "threads", "threads that serve; 0: one for each processor"),
     setting("store.url", "", Kind::Text, "", "`sqlite:FILE`, `postgres://…` or `memory:`; unset: `data.db` in the data folder"),
+    setting(
+        "store.direct_url",
+        "",
+        Kind::Text,
+        "",
+        "where `store.url` leads through a pooler: the `postgres://…` of the server itself, for numbering, set-up and migrations",
+    ),
     setting("store.data", ".fourfold", Kind::Path, "", "the data folder"),
     setting("auth.issuer", "", Kind::Text, "", "the `iss` that tokens must have"),
     setting("auth.audience", "", Kind::Text, "", "the `aud` that tokens must name"),

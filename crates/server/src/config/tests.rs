@@ -141,6 +141,24 @@ fn a_database_is_named_by_its_url_and_its_password_is_not_shown() {
 }
 
 #[test]
+fn a_pooler_has_the_url_of_its_server_beside_it() {
+    let config = |store: &str| Config::new(&read_text("pooler", &format!("[store]\n{store}"), &[], Vec::new()).unwrap());
+    let direct = "direct_url = \"postgres://me:hunter2@host/shop\"";
+    match config(&format!("url = \"postgres://pooler/shop\"\n{direct}")).unwrap().store {
+        StoreUrl::Postgres(url) => assert_eq!(url.direct_secret(), Some("postgres://me:hunter2@host/shop")),
+        other => panic!("{other:?}"),
+    }
+    for (store, why) in [
+        (direct.to_owned(), "it has none"),
+        (format!("url = \"memory:\"\n{direct}"), "not for a `memory:` URL"),
+        ("url = \"postgres://pooler/shop\"\ndirect_url = \"hunter2\"".to_owned(), "must be the `postgres://…`"),
+    ] {
+        let errors = format!("{:?}", config(&store).unwrap_err().0);
+        assert!(errors.contains("`store.direct_url`") && errors.contains(why) && !errors.contains("hunter2"), "{errors}");
+    }
+}
+
+#[test]
 fn the_page_lists_every_setting() {
     let page = markdown();
     for setting in SETTINGS {

@@ -74,14 +74,22 @@ pub enum StoreUrl {
     Memory,
 }
 
-/// The URL of a database, which may hold a password: it is not shown.
+/// The URL of a database, which may hold a password: it is not shown. It may lead through a pooler, and has another then.
 #[derive(Clone, PartialEq, Eq)]
-pub struct DatabaseUrl(String);
+pub struct DatabaseUrl {
+    url: String,
+    direct: Option<String>,
+}
 
 impl DatabaseUrl {
     /// The whole URL, for who connects.
     pub fn secret(&self) -> &str {
-        &self.0
+        &self.url
+    }
+
+    /// The whole URL that leads to the server itself, where this one leads through a pooler.
+    pub fn direct_secret(&self) -> Option<&str> {
+        self.direct.as_deref()
     }
 }
 
@@ -257,17 +265,36 @@ fn limits(texts: &Texts) -> Limits {
 
 fn store_url(texts: &Texts, data: &std::path::Path) -> Result<StoreUrl, String> {
     let (url, source) = texts.text("store.url");
+    let direct = direct_url(texts)?;
     match url.split_once(':') {
+        Some((kind, _)) if direct.is_some() && !is_postgres(kind) => {
+            Err(format!("`store.direct_url` is for a `store.url` that leads through a pooler of PostgreSQL, not for a `{kind}:` URL"))
+        }
+        None if direct.is_some() => {
+            Err("`store.direct_url` is for a `store.url` that leads through a pooler of PostgreSQL; it has none".to_owned())
+        }
         _ if url.is_empty() => Ok(StoreUrl::Sqlite(data.join("data.db"))),
         Some(("memory", "")) => Ok(StoreUrl::Memory),
         Some(("sqlite", file)) if !file.is_empty() => Ok(StoreUrl::Sqlite(located(texts, file, &source))),
-        Some(("postgres" | "postgresql", _)) => Ok(StoreUrl::Postgres(DatabaseUrl(url.to_owned()))),
+        Some((kind, _)) if is_postgres(kind) => Ok(StoreUrl::Postgres(DatabaseUrl { url: url.to_owned(), direct })),
         Some((kind @ "mongodb", _)) => Err(format!(
             "`store.url` is a `{kind}:` URL, which this version does not serve yet; `sqlite:FILE` and `postgres://…` are served"
         )),
         // Only its kind is told: a URL may hold a password.
         Some((kind, _)) => Err(format!("`store.url` must be `sqlite:FILE`, `postgres://…` or `memory:`, not a `{kind}:` URL")),
         None => Err("`store.url` must be `sqlite:FILE`, `postgres://…` or `memory:`".to_owned()),
+    }
+}
+
+fn is_postgres(kind: &str) -> bool {
+    matches!(kind, "postgres" | "postgresql")
+}
+
+fn direct_url(texts: &Texts) -> Result<Option<String>, String> {
+    match texts.text("store.direct_url").0 {
+        "" => Ok(None),
+        url if url.split_once(':').is_some_and(|(kind, _)| is_postgres(kind)) => Ok(Some(url.to_owned())),
+        _ => Err("`store.direct_url` must be the `postgres://…` of the server itself".to_owned()),
     }
 }
 

@@ -7,7 +7,6 @@ use fourfold_plan::Settled;
 use fourfold_store::sql::quoted;
 
 use super::{Committing, Done};
-use crate::connect::prepared;
 
 impl Committing<'_> {
     /// The next number of a field's counter: above every value that the column has.
@@ -38,7 +37,7 @@ impl Committing<'_> {
 
     /// The number that whoever writes to the table beside this store would get next.
     async fn next_of(&mut self, id: EntityId, sequence: &str) -> Done<Value> {
-        let statement = prepared(self.client, "SELECT nextval($1::text::regclass)").await?;
+        let statement = self.client.prepared("SELECT nextval($1::text::regclass)").await?;
         let next: i64 = self.client.query_one(&statement, &[&sequence]).await?.try_get(0)?;
         let entity = self.plan.model().entity(id);
         self.given.insert((entity.number, entity.field(KEY).number, next));
@@ -52,7 +51,7 @@ impl Committing<'_> {
             return Ok(());
         }
         let text = "SELECT setval(s, $2) FROM (SELECT $1::text::regclass AS s) AS q WHERE $2 > coalesce(pg_sequence_last_value(s), 0)";
-        let statement = prepared(self.client, text).await?;
+        let statement = self.client.prepared(text).await?;
         self.client.query(&statement, &[&sequence, key]).await?;
         Ok(())
     }
@@ -60,7 +59,7 @@ impl Committing<'_> {
     /// The counter of a field that is no key: what clients write into it raises it, so the column need not be looked at.
     async fn risen(&self, at: (i64, i64)) -> Done<Option<i64>> {
         let text = "UPDATE fourfold_counter SET value = value + 1 WHERE entity = $1 AND field = $2 AND value < 9223372036854775807 RETURNING value";
-        let statement = prepared(self.client, text).await?;
+        let statement = self.client.prepared(text).await?;
         let row = self.client.query_opt(&statement, &[&at.0, &at.1]).await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
@@ -73,7 +72,7 @@ impl Committing<'_> {
             "INSERT INTO fourfold_counter AS c (entity, field, value) VALUES ($1, $2, (SELECT greatest(max({column})::int8, 0) FROM {table})) \
              ON CONFLICT (entity, field) DO UPDATE SET value = greatest(c.value, excluded.value) RETURNING value"
         );
-        let statement = prepared(self.client, &text).await?;
+        let statement = self.client.prepared(&text).await?;
         let last: i64 = self.client.query_one(&statement, &[&at.0, &at.1]).await?.try_get(0)?;
         let risen = self.risen(at).await?;
         risen.filter(|next| *next > last).ok_or_else(|| Error::limit("counter_max", i64::MAX as usize, "numbers").into())
@@ -97,7 +96,7 @@ impl Committing<'_> {
             }
             let entity = self.plan.model().entity(settled.entity);
             let text = "UPDATE fourfold_counter SET value = $3 WHERE entity = $1 AND field = $2 AND value < $3";
-            let statement = prepared(self.client, text).await?;
+            let statement = self.client.prepared(text).await?;
             let at = (i64::from(entity.number), i64::from(entity.field(*field).number));
             self.client.execute(&statement, &[&at.0, &at.1, number]).await?;
         }

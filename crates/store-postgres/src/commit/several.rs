@@ -12,7 +12,6 @@ use fourfold_store::CommitError;
 
 use super::write::payload;
 use super::{Committing, Done, Stop};
-use crate::connect::prepared;
 use crate::error::misformed;
 use crate::read::{key_codec, value_at};
 use crate::value::{Bound, bound_column};
@@ -80,7 +79,7 @@ impl Committing<'_> {
     /// The keys of the rows that met no others.
     async fn insert_rows(&self, entity: EntityId, waiting: &[(usize, Box<Settled>, bool)]) -> Done<HashSet<Value>> {
         let (model, writes) = (self.model(), &self.texts.table(entity)?.writes);
-        let statement = prepared(self.client, &writes.insert_several).await?;
+        let statement = self.client.prepared(&writes.insert_several).await?;
         let columns: Vec<Bound> = writes
             .columns
             .iter()

@@ -3,7 +3,6 @@
 use fourfold_store::{CommitError, Expect, Put, Side, encode_outcome};
 
 use super::{Committing, Done, Steps, Stop};
-use crate::connect::prepared;
 
 /// The first number of side records' locks; the second is a hash of the record's place.
 const LOCKS: i32 = 0x666f_7572;
@@ -15,9 +14,9 @@ impl Committing<'_> {
     pub(super) async fn expect(&self, side: &[Side]) -> Done<Vec<u64>> {
         let mut versions = Vec::with_capacity(side.len());
         for wanted in side {
-            let lock = prepared(self.client, "SELECT pg_advisory_xact_lock($1, $2)").await?;
+            let lock = self.client.prepared("SELECT pg_advisory_xact_lock($1, $2)").await?;
             let text = "SELECT version FROM fourfold_side WHERE space = $1 AND key = $2 AND (keep_until IS NULL OR keep_until > $3)";
-            let find = prepared(self.client, text).await?;
+            let find = self.client.prepared(text).await?;
             let (space, hash) = (i16::from(wanted.space as u8), hash(wanted));
             let (locked, found) = futures_util::future::join(
                 self.client.query(&lock, &[&LOCKS, &hash]),
@@ -48,7 +47,7 @@ impl Committing<'_> {
             };
             let text = "INSERT INTO fourfold_side (space, key, version, bytes, keep_until) VALUES ($1, $2, $3, $4, $5) \
                         ON CONFLICT (space, key) DO UPDATE SET version = excluded.version, bytes = excluded.bytes, keep_until = excluded.keep_until";
-            let statement = prepared(self.client, text).await?;
+            let statement = self.client.prepared(text).await?;
             let (space, version) = (i16::from(side.space as u8), i64::try_from(version + 1).unwrap_or(i64::MAX));
             self.client.execute(&statement, &[&space, &side.key, &version, &&bytes[..], &side.keep_until]).await?;
         }

@@ -12,7 +12,6 @@ use futures_util::future::{BoxFuture, join, join_all};
 use tokio_postgres::error::SqlState;
 
 use super::{Committing, Done, Stop};
-use crate::connect::prepared;
 use crate::error::misformed;
 use crate::read::{key_codec, value_at};
 use crate::value::{Bound, bound, bound_array};
@@ -58,11 +57,11 @@ impl Committing<'_> {
         let model = self.model();
         let texts = self.texts.table(id)?;
         let text = if to_delete { &texts.load_to_delete } else { &texts.load_to_change };
-        let load = prepared(self.client, text).await?;
+        let load = self.client.prepared(text).await?;
         let names: Vec<String> = keys.iter().map(key_text).collect();
         let rows = self.rows(&load, vec![bound_array(model, key_codec(model, id), keys)]);
         let owned = join_all(texts.load_owned.iter().map(|text| async {
-            let statement = prepared(self.client, text).await?;
+            let statement = self.client.prepared(text).await?;
             Ok::<_, Stop>(self.client.query(&statement, &[&names]).await?)
         }));
         let (rows, (owned, floors)) = join(rows, join(owned, self.floors(id, &names))).await;
@@ -118,7 +117,7 @@ impl Committing<'_> {
     async fn floors(&self, id: EntityId, names: &[String]) -> Done<HashMap<Option<String>, u64>> {
         let text = "SELECT NULL, revision FROM fourfold_floor WHERE entity = $1 \
                     UNION ALL SELECT key, revision FROM fourfold_tombstone WHERE entity = $1 AND key = ANY($2)";
-        let statement = prepared(self.client, text).await?;
+        let statement = self.client.prepared(text).await?;
         let number = i64::from(self.model().entity(id).number);
         let rows = self.client.query(&statement, &[&number, &names]).await?;
         let floor = |row: tokio_postgres::Row| Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?.unsigned_abs()));
@@ -148,13 +147,18 @@ impl Committing<'_> {
 
     async fn insert(&mut self, settled: &Settled, keyed: bool) -> Done<()> {
         let writes = &self.texts.table(settled.entity)?.writes;
-        let statement = prepared(self.client, &writes.insert).await?;
+        let statement = self.client.prepared(&writes.insert).await?;
         let model = self.model();
         let values = writes.columns.iter().map(|(field, codec)| bound(model, *codec, settled.row.value(*field)));
-        let inserted = self.client.execute_raw(&statement, values.collect::<Vec<_>>()).await;
+        let inserted = self.client.execute_raw(&statement, values.collect());
+        // Sent together: where the row is refused, so is the question after it.
+        let (inserted, asked) = match keyed {
+            true => join(inserted, self.not_deleted_meanwhile(settled.entity, &[settled])).await,
+            false => (inserted.await, Ok(())),
+        };
         inserted.map_err(|error| self.unique(settled.entity, error))?;
+        asked?;
         if keyed {
-            self.not_deleted_meanwhile(settled.entity, &[settled]).await?;
             self.sequence_moved(settled).await?;
         }
         for owned in 0..writes.owned.len() {
@@ -167,7 +171,7 @@ impl Committing<'_> {
     pub(super) async fn not_deleted_meanwhile(&self, entity: EntityId, made: &[&Settled]) -> Done<()> {
         let text = "SELECT EXISTS (SELECT 1 FROM unnest($2::text[], $3::int8[]) AS m(key, revision) JOIN fourfold_tombstone AS t \
                     ON t.entity = $1 AND t.key = m.key AND t.revision >= m.revision)";
-        let statement = prepared(self.client, text).await?;
+        let statement = self.client.prepared(text).await?;
         let number = i64::from(self.model().entity(entity).number);
         let names: Vec<String> = made.iter().map(|settled| key_text(&settled.key)).collect();
         let revisions: Vec<i64> = made.iter().map(|settled| i64::try_from(settled.revision).unwrap_or(i64::MAX)).collect();
@@ -181,7 +185,7 @@ impl Committing<'_> {
         let stored = writes.columns.iter().filter(|(field, _)| *field == REVISION || settled.changed_fields.contains(field));
         let columns: Vec<(FieldId, Codec)> = stored.copied().collect();
         let fields: Vec<FieldId> = columns.iter().map(|(field, _)| *field).collect();
-        let statement = prepared(self.client, &TableWrites::update(Dialect::Postgres, model, settled.entity, &fields)).await?;
+        let statement = self.client.prepared(&TableWrites::update(Dialect::Postgres, model, settled.entity, &fields)).await?;
         let mut values: Vec<Bound> = columns.iter().map(|(field, codec)| bound(model, *codec, settled.row.value(*field))).collect();
         values.push(bound(model, key_codec(model, settled.entity), &settled.key));
         let updated = self.client.execute_raw(&statement, values).await;
@@ -199,11 +203,11 @@ impl Committing<'_> {
         let Some(texts) = self.texts.table(settled.entity)?.writes.owned.get(owned) else { return Ok(()) };
         let key = || bound(model, key_codec(model, settled.entity), &settled.key);
         if replace {
-            let statement = prepared(self.client, &texts.delete).await?;
+            let statement = self.client.prepared(&texts.delete).await?;
             self.client.execute_raw(&statement, vec![key()]).await?;
         }
         let Value::Owned(elements) = settled.row.value(texts.field) else { return Ok(()) };
-        let statement = prepared(self.client, &texts.insert).await?;
+        let statement = self.client.prepared(&texts.insert).await?;
         let inserts = elements.iter().enumerate().map(|(ordinal, element)| {
             let values = texts.columns.iter().zip(element.0.iter()).map(|(codec, value)| bound(model, *codec, value));
             let before = [key(), Bound::int(ordinal as i64)].into_iter();
@@ -220,12 +224,12 @@ impl Committing<'_> {
         let writes = &self.texts.table(settled.entity)?.writes;
         let texts = std::iter::once(&writes.delete).chain(writes.owned.iter().map(|owned| &owned.delete));
         for text in texts {
-            let statement = prepared(self.client, text).await?;
+            let statement = self.client.prepared(text).await?;
             self.client.execute_raw(&statement, vec![bound(model, key_codec(model, settled.entity), &settled.key)]).await?;
         }
         let text = "INSERT INTO fourfold_tombstone (entity, key, revision) VALUES ($1, $2, $3) \
                     ON CONFLICT (entity, key) DO UPDATE SET revision = excluded.revision";
-        let statement = prepared(self.client, text).await?;
+        let statement = self.client.prepared(text).await?;
         let number = i64::from(model.entity(settled.entity).number);
         let revision = i64::try_from(settled.revision).unwrap_or(i64::MAX);
         self.client.execute(&statement, &[&number, &key_text(&settled.key), &revision]).await?;
@@ -237,7 +241,7 @@ impl Committing<'_> {
         let model = self.model();
         let most = self.plan.events_max().saturating_add(1);
         let text = format!("{} LIMIT {most}", TableWrites::referencing(Dialect::Postgres, model, by.entity, by.field));
-        let statement = prepared(self.client, &text).await?;
+        let statement = self.client.prepared(&text).await?;
         let rows = self.rows(&statement, vec![bound(model, key_codec(model, settled.entity), &settled.key)]).await?;
         let table = &model.entity(by.entity).table;
         let key = |row: &tokio_postgres::Row| Ok(value_at(model, key_codec(model, by.entity), row, 0)?.ok_or_else(|| misformed(table))?);

@@ -21,7 +21,7 @@ impl Log {
     pub fn open(config: &Config, model: &SharedModel) -> Result<Log, Failure> {
         match &config.store {
             #[cfg(feature = "postgres")]
-            StoreUrl::Postgres(url) => Ok(Log::Postgres(postgres::Log::open(url.secret(), model)?)),
+            StoreUrl::Postgres(url) => Ok(Log::Postgres(postgres::Log::open(url, model)?)),
             #[cfg(not(feature = "postgres"))]
             StoreUrl::Postgres(_) => Err(load::without_postgres()),
             _ => Ok(Log::File(LogBeside::open(&load::files(config)?.database, model.clone()).map_err(load::refused)?)),
@@ -62,6 +62,7 @@ mod postgres {
 
     use fourfold_model::SharedModel;
     use fourfold_op::{Cursor, Error, ErrorCode};
+    use fourfold_server::config::DatabaseUrl;
     use fourfold_store::{Budget, Entities, Head, Store as _, StoreError, Tail};
     use fourfold_store_postgres::PostgresStore;
     use tokio::runtime::Runtime;
@@ -78,9 +79,9 @@ mod postgres {
     }
 
     impl Log {
-        pub fn open(url: &str, model: &SharedModel) -> Result<Log, Failure> {
+        pub fn open(url: &DatabaseUrl, model: &SharedModel) -> Result<Log, Failure> {
             let runtime = runtime(1)?;
-            let store = runtime.block_on(PostgresStore::open_with(url, 1)).map_err(load::refused)?;
+            let store = runtime.block_on(load::open_database(url, 1))?;
             store.tell_as(model);
             Ok(Log { store, model: model.clone(), runtime })
         }

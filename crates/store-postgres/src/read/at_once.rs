@@ -1,0 +1,65 @@
+//! A row that is read by one statement, which needs no transaction: its snapshot is one.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use fourfold_op::{Answered, Error};
+use fourfold_plan::ReadPlan;
+use fourfold_store::Snapshot;
+use fourfold_store::sql::{Dialect, FetchSql, Fetched, KindSql};
+use futures_util::TryStreamExt;
+use futures_util::future::join;
+
+use super::{Keys, Reading, cursor, known};
+use crate::Inner;
+use crate::error::Fail;
+use crate::lent::Lent;
+use crate::system::{STATE, STATE_COLUMNS, State};
+
+/// A row by its key that nothing hangs on, and the state: one statement, whose snapshot is its own. `None` where the plans ask for more.
+pub async fn row_at_once(inner: &Inner, lent: &Lent, plans: &[ReadPlan], left: Option<Duration>) -> Result<Option<Snapshot>, Fail> {
+    let client = lent.client()?;
+    let [plan] = plans else { return Ok(None) };
+    let Some(text) = compiled(plan)?.at_once.as_ref().filter(|_| client.is_session()) else { return Ok(None) };
+    let statement = client.prepared(text).await?;
+    let reading = Reading { client, plan, model: plan.model(), statements: &AtomicU32::new(1) };
+    let sql = &compiled(plan)?.sql;
+    let rows = async { client.query_raw(&statement, reading.parameters(&sql.rows, &Keys::None)).await?.try_collect::<Vec<_>>().await };
+    let rows = match client.limit(left) {
+        Some(limit) => {
+            let (limited, rows) = join(client.batch_execute(&limit), rows).await;
+            limited?;
+            rows?
+        }
+        None => rows.await?,
+    };
+    let row = rows.first().ok_or_else(|| Error::internal("the store's own state is not there"))?;
+    let state = State::of(row)?;
+    known(inner, client, plans, &state)?;
+    let mut fetched = Fetched::default();
+    if row.try_get::<_, Option<bool>>(STATE_COLUMNS)?.is_some() {
+        reading.take(sql, row, STATE_COLUMNS + 1, false, &mut fetched)?;
+    }
+    Ok(Some(Snapshot { answers: vec![Answered::Row(fetched.records.pop())], cursor: cursor(state), statements: 1 }))
+}
+
+/// A plan's statements.
+pub struct Compiled {
+    pub sql: FetchSql,
+    /// The state and the row by its key, where that is all.
+    at_once: Option<String>,
+}
+
+/// The statements of a plan, made once.
+pub fn compiled(plan: &ReadPlan) -> Result<&Compiled, Fail> {
+    let compiled = plan.compiled(|shape| {
+        let sql = fourfold_store::sql::fetch(Dialect::Postgres, shape.model(), shape.fetch());
+        let alone = matches!(sql.kind, KindSql::Key) && sql.owned.is_empty() && sql.children.is_empty();
+        let rows = &sql.rows.text;
+        let at_once =
+            alone.then(|| format!("SELECT s.*, r.* FROM ({STATE}) AS s LEFT JOIN (SELECT TRUE, q.* FROM ({rows}) AS q) AS r ON TRUE"));
+        Arc::new(Compiled { sql, at_once })
+    });
+    compiled.downcast_ref().ok_or_else(|| Error::internal("a plan compiled by another store").into())
+}
