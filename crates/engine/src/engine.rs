@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fourfold_model::SharedModel;
 use fourfold_op::{Error, Limits, Operation};
 use fourfold_plan::PreparedWatch;
-use fourfold_store::{Bus, Store};
+use fourfold_store::Store;
 use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
@@ -46,14 +46,30 @@ impl Engine {
     ///
     /// Where the store has a bus to other processes, it is to be made within a runtime.
     pub fn new(store: Arc<dyn Store>, model: SharedModel, generation: u32, limits: Limits) -> Arc<Engine> {
-        let bus = store.bus();
-        Engine::with_bus(store, model, generation, limits, bus)
+        #[cfg(feature = "nodes")]
+        if let Some(bus) = store.bus() {
+            return Engine::with_bus(store, model, generation, limits, bus);
+        }
+        let channels = Channels::new(&model, &limits);
+        Engine::build(store, model, generation, limits, channels)
     }
 
     /// The same, with another bus than the store's: engines on one bus are one in what channels say beside the log.
-    pub fn with_bus(store: Arc<dyn Store>, model: SharedModel, generation: u32, limits: Limits, bus: Option<Arc<dyn Bus>>) -> Arc<Engine> {
+    #[cfg(feature = "nodes")]
+    pub fn with_bus(
+        store: Arc<dyn Store>,
+        model: SharedModel,
+        generation: u32,
+        limits: Limits,
+        bus: Arc<dyn fourfold_store::Bus>,
+    ) -> Arc<Engine> {
+        let mut channels = Channels::new(&model, &limits);
+        channels.join(&model, &limits, bus);
+        Engine::build(store, model, generation, limits, channels)
+    }
+
+    fn build(store: Arc<dyn Store>, model: SharedModel, generation: u32, limits: Limits, channels: Channels) -> Arc<Engine> {
         let feed = Feed::new(store.clone(), model.clone(), generation, limits.clone());
-        let channels = Channels::new(&model, &limits, bus);
         Arc::new(Engine {
             store,
             model,

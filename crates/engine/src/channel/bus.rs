@@ -2,7 +2,7 @@
 //!
 //! Publications without a stream, signals and presence go over it; nothing of them is in the log. Rows of a stream are commits, and come by the
 //! [feed](crate::feed). What is said is heard here at once; over a store that other processes share it is also sent to those
-//! ([`nodes`](super::nodes)).
+//! (`nodes.rs`), in a build that can open one.
 
 use std::sync::{Arc, Weak};
 
@@ -10,19 +10,31 @@ use fourfold_op::{Cursor, Error};
 
 use super::Topic;
 use super::hall::Hall;
+#[cfg(feature = "nodes")]
 use super::nodes::Nodes;
 use super::said::Said;
-use super::words::Say;
 
 /// Says what is said.
 pub(super) struct Bus {
     hall: Weak<Hall>,
+    #[cfg(feature = "nodes")]
     nodes: Option<Arc<Nodes>>,
 }
 
 impl Bus {
-    pub fn new(hall: &Arc<Hall>, nodes: Option<Arc<Nodes>>) -> Bus {
-        Bus { hall: Arc::downgrade(hall), nodes }
+    /// The bus of one process.
+    pub fn new(hall: &Arc<Hall>) -> Bus {
+        Bus {
+            hall: Arc::downgrade(hall),
+            #[cfg(feature = "nodes")]
+            nodes: None,
+        }
+    }
+
+    /// One that goes to other processes too.
+    #[cfg(feature = "nodes")]
+    pub fn with(hall: &Arc<Hall>, nodes: Arc<Nodes>) -> Bus {
+        Bus { hall: Arc::downgrade(hall), nodes: Some(nodes) }
     }
 
     /// Says it to all who hear. It never waits: what goes to other processes has a bounded queue of its own.
@@ -33,20 +45,16 @@ impl Bus {
     /// `overloaded` for more channels than there may be, and for publications that wait for other processes; `limit_exceeded` for more presence.
     pub fn say(&self, topic: &Topic, said: Said) -> Result<Option<Cursor>, Error> {
         let Some(hall) = self.hall.upgrade() else { return Ok(None) };
-        let Some(nodes) = &self.nodes else { return hall.hear(topic, said) };
-        if matches!(said, Said::Publication { .. }) {
-            // First, so that one that cannot be sent is heard nowhere.
-            nodes.send(&Say::In(topic, &said))?;
-            return hall.hear(topic, said);
+        #[cfg(feature = "nodes")]
+        if let Some(nodes) = &self.nodes {
+            return nodes.say(&hall, topic, said);
         }
-        let heard = hall.hear(topic, said.clone())?;
-        // A signal is gone then, and presence is said again.
-        let _ = nodes.send(&Say::In(topic, &said));
-        Ok(heard)
+        hall.hear(topic, said)
     }
 
     /// Takes leave of the other processes.
     pub fn close(&self) {
+        #[cfg(feature = "nodes")]
         if let Some(nodes) = &self.nodes {
             nodes.close();
         }

@@ -86,6 +86,7 @@ impl History {
     }
 
     /// Lets go of all that is kept.
+    #[cfg(feature = "nodes")]
     pub fn clear(&mut self) {
         self.kept.clear();
         self.bytes = 0;

@@ -15,12 +15,14 @@ mod hall;
 mod history;
 mod join;
 mod mailbox;
+#[cfg(feature = "nodes")]
 pub mod nodes;
 mod presence;
 mod publish;
 mod said;
 mod stream;
 mod subscription;
+#[cfg(feature = "nodes")]
 mod words;
 
 pub use presence::PresenceStats;
@@ -83,12 +85,18 @@ pub(crate) struct Channels {
 }
 
 impl Channels {
-    /// Those of an engine; with a bus its channels are also those of the others that are on it.
-    pub fn new(model: &SharedModel, limits: &Limits, bus: Option<Arc<dyn fourfold_store::Bus>>) -> Channels {
+    pub fn new(model: &SharedModel, limits: &Limits) -> Channels {
         let hall = Arc::new(Hall::new(model.clone(), limits.clone()));
-        let bus = bus.filter(|_| !model.channels.is_empty());
-        let nodes = bus.map(|bus| nodes::Nodes::join(&hall, model, limits, bus));
-        Channels { rules: AllRules::new(model, limits), bus: Arc::new(bus::Bus::new(&hall, nodes)), hall }
+        Channels { rules: AllRules::new(model, limits), bus: Arc::new(bus::Bus::new(&hall)), hall }
+    }
+
+    /// With this bus they are also those of the others that are on it.
+    #[cfg(feature = "nodes")]
+    pub fn join(&mut self, model: &SharedModel, limits: &Limits, bus: Arc<dyn fourfold_store::Bus>) {
+        if !model.channels.is_empty() {
+            let nodes = nodes::Nodes::join(&self.hall, model, limits, bus);
+            self.bus = Arc::new(bus::Bus::with(&self.hall, nodes));
+        }
     }
 
     /// Ends every subscription, and lets none begin any more.

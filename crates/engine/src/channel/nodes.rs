@@ -9,13 +9,15 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use fourfold_model::SharedModel;
-use fourfold_op::{Error, Limits};
+use fourfold_op::{Cursor, Error, Limits};
 use fourfold_store::bus::Bus;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::Topic;
 use super::hall::Hall;
+use super::said::Said;
 use super::words::{Heard, Say, Words};
 
 /// How often a node says that it is there.
@@ -55,6 +57,21 @@ impl Nodes {
         };
         tokio::spawn(others.run(heard));
         nodes
+    }
+
+    /// Says it here and to the others.
+    ///
+    /// # Errors
+    /// Those of both; what is not sent of a signal is gone, and presence is said again.
+    pub fn say(&self, hall: &Hall, topic: &Topic, said: Said) -> Result<Option<Cursor>, Error> {
+        if matches!(said, Said::Publication { .. }) {
+            // First, so that one that cannot be sent is heard nowhere.
+            self.send(&Say::In(topic, &said))?;
+            return hall.hear(topic, said);
+        }
+        let heard = hall.hear(topic, said.clone())?;
+        let _ = self.send(&Say::In(topic, &said));
+        Ok(heard)
     }
 
     /// Sends it to the others, with the next number.

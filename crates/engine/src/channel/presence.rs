@@ -71,11 +71,13 @@ impl Presence {
     }
 
     /// Takes out those of a node.
+    #[cfg(feature = "nodes")]
     pub fn take_of(&mut self, node: &str) -> Vec<Arc<Present>> {
         self.0.extract_if(|_, entry| entry.node.as_deref() == Some(node)).map(|(_, entry)| entry.present).collect()
     }
 
     /// Our own.
+    #[cfg(feature = "nodes")]
     pub fn own(&self) -> impl Iterator<Item = &Arc<Present>> {
         self.0.values().filter(|entry| entry.node.is_none()).map(|entry| &entry.present)
     }

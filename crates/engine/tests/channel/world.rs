@@ -91,7 +91,7 @@ impl World {
     /// Another node over the same store, on a bus; it hears from now on.
     pub fn node(&self, bus: Arc<dyn Bus>) -> World {
         let served: Arc<dyn Store> = self.store.clone();
-        let engine = Engine::with_bus(served, self.model.clone(), 1, Limits::default(), Some(bus));
+        let engine = Engine::with_bus(served, self.model.clone(), 1, Limits::default(), bus);
         World { engine, model: self.model.clone(), store: self.store.clone(), _folder: None }
     }
 
