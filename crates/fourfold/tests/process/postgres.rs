@@ -1,5 +1,7 @@
 //! The commands over a PostgreSQL store: what they do over SQLite, they do here.
 
+mod nodes;
+
 use std::path::Path;
 use std::process::Command;
 

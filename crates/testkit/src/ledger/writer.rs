@@ -62,12 +62,16 @@ impl Writer {
         self.send(&writes).await;
     }
 
-    /// Writes the marker, the last rows of a run.
+    /// Writes the marker, the last rows of a run; again until it is acknowledged.
     pub async fn end(&mut self) {
         let marker = |entity, row| put(entity, MARKER.to_owned(), row);
         let order = json!({ "owner": "", "state": MARKER, "amount": 0, "text": "" });
         let message = json!({ "room_id": EVERYONE, "state": MARKER, "amount": 0, "text": "" });
-        self.send(&[marker("Order", order), marker("Message", message)]).await;
+        let marked = [marker("Order", order), marker("Message", message)];
+        let before = self.acknowledged.len();
+        while self.acknowledged.len() == before {
+            self.send(&marked).await;
+        }
     }
 
     /// Writes until this many events are acknowledged, to all writers; one in each time, as fast as it goes without one.

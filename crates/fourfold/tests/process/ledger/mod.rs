@@ -97,10 +97,15 @@ async fn told_the_log(size: &Size, mut run: Run, blows: &[Blow]) -> (Log, Vec<Di
     let cuts = run.world.cuts();
     let log = run.end();
     report(&log, &diaries, cuts);
-    let lost = log.lost(&acknowledged);
-    assert!(lost.is_empty(), "{} of {} acknowledged writes are not in the log: {:?}", lost.len(), acknowledged.len(), lost.first());
-    right(&log, &diaries, true, size.seed);
+    judged(&log, &diaries, &acknowledged, size.seed);
     (log, diaries, cuts)
+}
+
+/// What was acknowledged is in the log, and everyone was told the log to its end.
+fn judged(log: &Log, diaries: &[Diary], acknowledged: &[(String, String, u64)], seed: u64) {
+    let lost = log.lost(acknowledged);
+    assert!(lost.is_empty(), "{} of {} acknowledged writes are not in the log: {:?}", lost.len(), acknowledged.len(), lost.first());
+    right(log, diaries, true, seed);
 }
 
 /// Nothing was held that never happened.
@@ -198,7 +203,10 @@ fn token(user: &str, admin: bool) -> String {
 /// What the run was.
 fn report(log: &Log, diaries: &[Diary], cuts: [usize; 3]) {
     let beyond = diaries.iter().map(Diary::beyond).sum::<usize>();
-    println!("{} events, {beyond} lists that showed more than was numbered; lines reset, left half open, not read for a while: {cuts:?}", log.events());
+    println!(
+        "{} events, {beyond} lists that showed more than was numbered; lines reset, left half open, not read for a while: {cuts:?}",
+        log.events()
+    );
     for transport in TRANSPORTS {
         let of: Vec<&Diary> = diaries.iter().filter(|diary| diary.transport == transport).collect();
         let sum = |count: fn(&Diary) -> usize| of.iter().map(|diary| count(diary)).sum::<usize>();

@@ -1,5 +1,7 @@
 //! The same over three nodes of one PostgreSQL: who writes and who watches is spread over them, and comes back by any of them.
 
+mod across;
+
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::{Arc, Mutex};

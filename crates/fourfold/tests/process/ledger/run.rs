@@ -80,7 +80,7 @@ pub enum Unheard {
 pub struct Run {
     folder: Folder,
     kept: Arc<dyn Kept>,
-    servers: Vec<Server>,
+    pub servers: Vec<Server>,
     pub world: Arc<World>,
     pool: DescriptorPool,
     pub random: Random,
