@@ -14,7 +14,8 @@ const WHOLE: &[(&str, &str)] = &[
 ];
 
 /// Over three nodes: for how long one is stopped, and for how long two do not hear each other, in seconds.
-const NODES: &[(&str, &str)] = &[("TEST_LEDGER_KILLS", "3"), ("TEST_LEDGER_STOP_S", "30"), ("TEST_LEDGER_CUTS", "3"), ("TEST_LEDGER_CUT_S", "12")];
+const NODES: &[(&str, &str)] =
+    &[("TEST_LEDGER_KILLS", "3"), ("TEST_LEDGER_STOP_S", "30"), ("TEST_LEDGER_CUTS", "3"), ("TEST_LEDGER_CUT_S", "12")];
 
 /// One test after the other, in the release profile.
 pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool, String> {

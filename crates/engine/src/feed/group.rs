@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::delivery::Item;
 use super::logged::{Logged, Shared};
-use super::queue::{Queue, Why};
+use super::queue::Queue;
 
 /// Watches with one plan.
 pub(super) struct Group {
@@ -35,13 +35,13 @@ impl Group {
         members.is_empty()
     }
 
-    /// Hands a judged commit to each member.
-    pub fn hand_on(&self, judged: &Judged) {
+    /// Hands a judged commit, whose last position is given, to each member.
+    pub fn hand_on(&self, judged: &Judged, last: u64) {
         let members = self.members.lock();
         for queue in members.values() {
             match judged {
                 Judged::Items(items) => queue.push(items),
-                Judged::Reset => queue.end(Why::Reset),
+                Judged::Reset => queue.reset(last),
             }
         }
     }

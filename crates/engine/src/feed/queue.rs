@@ -75,6 +75,15 @@ impl Queue {
         self.woken.notify_one();
     }
 
+    /// Ends the watch where its rights change with a commit; not with one that its subscription has come behind by another way: a node may be
+    /// slower than the one that its reader comes from.
+    pub fn reset(&self, commit_last: u64) {
+        let from = self.inner.lock().from;
+        if commit_last > from {
+            self.end(Why::Reset);
+        }
+    }
+
     /// Ends the watch, now: what waits is dropped, for its cursor leads back to it.
     pub fn end(&self, why: Why) {
         self.inner.lock().end(why);

@@ -135,6 +135,7 @@ impl Tail {
     }
 
     async fn dispatch(&self, commit: &[Arc<Logged>], found: &[Found]) {
+        let Some(last) = commit.first().map(|logged| logged.commit_last()) else { return };
         let mut judging = Commit::new(&self.feed.model, self.feed.generation, commit);
         for (count, group) in found.chunk_by(|(a, _), (b, _)| a.id == b.id).enumerate() {
             if count % JUDGED_AT_ONCE == JUDGED_AT_ONCE - 1 {
@@ -142,7 +143,7 @@ impl Tail {
             }
             let judged = judging.judge(&group[0].0.plan, group.iter().map(|(_, place)| *place));
             self.feed.note_judged(group.len() as u64);
-            group[0].0.hand_on(&judged);
+            group[0].0.hand_on(&judged, last);
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Rules of class M: rows of which the caller is a member.
 
-use fourfold_engine::End;
+use fourfold_engine::{End, Engine};
 use fourfold_model::Value;
-use fourfold_op::{ErrorCode, Limits, Start};
+use fourfold_op::{Error, ErrorCode, Limits, Start};
 use fourfold_store::conformance::world::{anonymous, caller, id};
+use fourfold_store::fault::{Fault, FaultyStore};
 
 use crate::world::*;
 
@@ -108,6 +109,24 @@ async fn who_comes_back_after_its_membership_changed_is_reset() {
         let mut hers = world.watch(&ann(), MESSAGE, "", Start::After(cursor.clone())).await;
         assert_eq!(end(&mut hers).await, End::Reset(cursor));
     }
+}
+
+/// Another node was told of the change before: where this one's tailer comes to it later, it is nothing new.
+#[tokio::test]
+async fn who_comes_from_behind_the_change_to_a_node_that_is_before_it_is_not_reset() {
+    let world = World::memory().await;
+    rooms(&world).await;
+    let store = FaultyStore::new(world.store.clone());
+    let late = World { engine: Engine::new(store.clone(), world.model.clone(), 1, limits()), ..world.clone() };
+    let mut others = late.watch(&caller(2, &[]), MESSAGE, "", Start::Now).await;
+    attach(&mut others).await;
+    store.plant(Fault::Events(Error::new(ErrorCode::Unavailable, "a planted fault")));
+    let changed = world.one(member(15, 2, 1)).await;
+    let mut hers = late.watch(&ann(), MESSAGE, "", Start::After(changed)).await;
+    attach(&mut hers).await;
+    let head = world.one(message(21, 2)).await;
+    assert_eq!(told(&until(&mut hers, head.after).await), ["entered 21@1"]);
+    assert_eq!(told(&until(&mut others, head.after).await), ["entered 21@1"]);
 }
 
 #[tokio::test]

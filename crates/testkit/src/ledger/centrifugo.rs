@@ -103,7 +103,8 @@ impl Centrifugo {
                 Message::Binary(bytes) if self.form == Form::Protobuf => {
                     self.heard = protobuf::replies(&bytes).ok_or_else(|| fault(&String::from_utf8_lossy(&bytes)))?.into();
                 }
-                Message::Close(Some(frame)) if [3001, 3008, 3012].contains(&u16::from(frame.code)) => {
+                // The last where a line was not read for a while before `connect`.
+                Message::Close(Some(frame)) if [3001, 3008, 3012, 3502].contains(&u16::from(frame.code)) => {
                     return Err(Stop::Again(format!("closed {}", frame.code)));
                 }
                 Message::Ping(_) | Message::Pong(_) => {}

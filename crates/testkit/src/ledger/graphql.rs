@@ -14,6 +14,9 @@ use super::http::{Events, http1};
 use super::{Asked, From, Kind, Opened, Reader, Stop, Told, told};
 use crate::client::{camel, renamed, snake};
 
+/// Closed with this who has not said `connection_init` in time: its line was not read for a while within the handshake.
+const LATE: u16 = 4408;
+
 struct Sse(Events);
 
 struct Socket(WebSocketStream<DuplexStream>);
@@ -90,7 +93,7 @@ async fn hear(socket: &mut WebSocketStream<DuplexStream>) -> Result<Value, Stop>
     loop {
         match socket.next().await.ok_or_else(|| Stop::broken("the end"))?.map_err(Stop::broken)? {
             Message::Text(text) => return serde_json::from_str(&text).map_err(|error| Stop::Fault(error.to_string())),
-            Message::Close(Some(frame)) if [1012, 1013].contains(&u16::from(frame.code)) => {
+            Message::Close(Some(frame)) if [1012, 1013, LATE].contains(&u16::from(frame.code)) => {
                 return Err(Stop::Again(format!("closed {}", frame.code)));
             }
             Message::Close(frame) => return Err(Stop::Fault(format!("closed: {frame:?}"))),

@@ -78,6 +78,7 @@ async fn and_so_it_is_over_lines_that_are_cut_and_servers_that_are_killed() {
     assert!(!kills.is_empty());
     let (log, diaries, cuts) = told_the_log(&size, Run::begin(Arc::new(File), size.seed, true).await, &kills).await;
     happened(&size, &log, &diaries, cuts);
+    slowed(&size, &diaries);
 }
 
 /// Lets all write and watch, while blows fall in equal parts of the writes; everyone must have been told the log.
@@ -114,6 +115,10 @@ fn happened(size: &Size, log: &Log, diaries: &[Diary], cuts: [usize; 3]) {
     assert!(diaries.iter().any(|diary| diary.resets() > 0), "no change of membership was told");
     let overtaken = diaries.iter().any(|diary| overtaken(log, diary) > 0);
     assert!(size.subscribers < MANY || overtaken, "no reader came back after its memberships had changed");
+}
+
+/// Readers were given up, by each API where they are many.
+fn slowed(size: &Size, diaries: &[Diary]) {
     let slow = |transport: &Transport| diaries.iter().filter(|diary| diary.transport == *transport).any(|diary| diary.slow() > 0);
     let never: Vec<&Transport> = TRANSPORTS.iter().filter(|transport| !slow(transport)).collect();
     let enough = if size.subscribers < MANY { never.len() < TRANSPORTS.len() } else { never.is_empty() };

@@ -21,7 +21,7 @@ const CAUGHT_UP_MAX: Duration = Duration::from_secs(2);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cursor_of_a_node_that_is_gone_goes_on_at_another() {
     let Some(kept) = Shared::new() else { return };
-    let size = Size::of(900);
+    let size = Size::of(600);
     let mut run = Run::begin(kept, size.seed, false).await;
     (1..NODES).for_each(|node| run.world.place(node, None));
     let watching = run.subscribers(size.subscribers);
@@ -86,7 +86,7 @@ impl Own {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_catch_up_when_the_database_is_back_from_a_crash() {
     let Some(own) = Own::new() else { return };
-    let size = Size::of(900);
+    let size = Size::of(600);
     let mut run = Run::begin(Arc::new(own), size.seed, false).await;
     let watching = run.subscribers(size.subscribers);
     let writing = run.writers(size.writes, size.writes_per_s);
