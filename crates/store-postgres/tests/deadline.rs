@@ -10,12 +10,9 @@ use fourfold_store::conformance::World;
 use fourfold_store::conformance::fixture::ITEM;
 use fourfold_store::conformance::world::{admin, list};
 use fourfold_store::{Maintain, StoreError};
+use fourfold_store_postgres::testing::name_of;
 use fourfold_store_postgres::{PostgresStore, testing};
 use tokio_postgres::NoTls;
-
-mod cluster;
-
-use cluster::name_of;
 
 /// On one thread, which the test holds while the read waits: the store can do nothing then.
 #[tokio::test]

@@ -15,11 +15,12 @@ use fourfold_store::CommitError;
 use fourfold_store::conformance::World;
 use fourfold_store::conformance::fixture::{ITEM, item};
 use fourfold_store::conformance::world::admin;
+use fourfold_store_postgres::testing::LEADERS;
 use fourfold_store_postgres::testing::Server;
 
 mod cluster;
 
-use cluster::{LEADERS, nodes, rest, retitle};
+use cluster::{nodes, rest, retitle};
 
 const WRITERS: u64 = 16;
 const ROWS: u64 = 10;

@@ -10,12 +10,13 @@ use fourfold_store::conformance::fixture::{ITEM, item};
 use fourfold_store::conformance::world::{admin, create, id, list};
 use fourfold_store::conformance::{self, World};
 use fourfold_store::{Budget, Entities, Expect, Maintain, Put, Side, Space, Store, StoreError};
+use fourfold_store_postgres::testing::name_of;
 use fourfold_store_postgres::{PostgresStore, testing};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 mod cluster;
 
-use cluster::{name_of, retitle};
+use cluster::retitle;
 
 /// Connections of a store to the pooler: more than it has sessions.
 const CLIENTS: usize = 8;

@@ -9,6 +9,7 @@ use fourfold_store::conformance::World;
 use fourfold_store::conformance::world::admin;
 use fourfold_store_postgres::limits::{FOLLOWER_WAIT, LEADER_SILENT_MAX, LEADER_WAIT};
 use fourfold_store_postgres::testing::{self, Server};
+use fourfold_store_postgres::testing::{LEADERS, name_of};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,7 +17,7 @@ use tokio::sync::watch;
 
 mod cluster;
 
-use cluster::{LEADERS, name_of, node, rest, retitle};
+use cluster::{node, rest, retitle};
 
 /// Waits for a session that numbers, and is none of the given one's; its process.
 fn leader(server: &Server, name: &str, not: &str) -> String {

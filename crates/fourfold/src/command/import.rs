@@ -82,10 +82,10 @@ impl Named {
     }
 
     /// A database that is copied into itself would be served in place.
+    #[cfg(feature = "postgres")]
     fn refuse_itself(&self, out: &Path) -> Result<(), Failure> {
         match self {
             Named::Sqlite(_) => Ok(()),
-            #[cfg(feature = "postgres")]
             Named::Postgres(url) => match SettingFlags::default().config(out)?.store {
                 StoreUrl::Postgres(own) if fourfold_store_postgres::source::is_same(own.secret(), url) => Err(Failure::Use(
                     "`store.url` is the source itself: `--in-place` serves its tables as they are; to copy them, name another store".into(),
@@ -97,6 +97,7 @@ impl Named {
 }
 
 fn import_copy(named: &Named, out: &Path) -> Result<(), Failure> {
+    #[cfg(feature = "postgres")]
     named.refuse_itself(out)?;
     let source = named.open()?;
     let mapped = map::map(&source)?;

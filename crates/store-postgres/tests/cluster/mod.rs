@@ -10,6 +10,7 @@ use fourfold_store::conformance::World;
 use fourfold_store::conformance::fixture::{ITEM, item};
 use fourfold_store::conformance::world::{Ask, id, update};
 use fourfold_store::{Budget, Entities, Maintain, Store};
+use fourfold_store_postgres::testing::name_of;
 use fourfold_store_postgres::{PostgresStore, testing};
 
 const ALL: Budget = Budget { events_max: 1_000, bytes_max: 4 << 20 };
@@ -26,8 +27,6 @@ pub async fn nodes(count: usize) -> Option<(Vec<World>, &'static testing::Server
     }
     Some((worlds, server, name))
 }
-
-pub use fourfold_store_postgres::testing::{LEADERS, name_of};
 
 /// One more node; the first makes the tables.
 pub async fn node(url: &str, first: Option<&World>) -> World {

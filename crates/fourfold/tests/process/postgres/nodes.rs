@@ -48,7 +48,8 @@ impl Nodes {
     /// None, and a line that says so, where PostgreSQL is not installed.
     fn new() -> Option<Nodes> {
         let url = fourfold_store_postgres::testing::server()?.database();
-        let place = Place { folder: Folder::with(&[("nodes.fourfold", MODEL), ("fourfold.toml", CONFIG), ("secret", SECRET)]), url };
+        let folder = Folder::with(&[("nodes.fourfold", MODEL), ("fourfold.toml", CONFIG), ("secret", SECRET)]);
+        let place = Place { folder, url, direct_url: None };
         place.run(&["check", "--write"]).ended(0);
         let servers = (0..NODES).map(|_| place.start(&["serve"])).collect();
         let lock = Lock::parse(&place.folder.read("fourfold.lock")).unwrap();
