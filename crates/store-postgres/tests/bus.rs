@@ -167,7 +167,8 @@ async fn a_session_that_is_ended_is_made_anew_and_what_was_said_meanwhile_arrive
         // Both sessions of the bus: one may miss what the other says, and then begins anew.
         server.execute(
             &name,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_notify(%piece%' AND pid <> pg_backend_pid()",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND query LIKE '%pg_notify(%piece%' AND pid <> pg_backend_pid()",
         );
         two.publish(&format!("\"after {round}\"")).await;
         loop {

@@ -47,10 +47,10 @@ fn an_address_for_others_needs_tokens() {
 #[test]
 fn what_is_not_served_yet_is_said_by_name() {
     let folder = locked(TALK);
-    folder.write("fourfold.toml", "[[source]]\nurl = \"http://127.0.0.1:1\"\n");
+    folder.write("fourfold.toml", "[[handler]]\nurl = \"http://127.0.0.1:1\"\n");
     for command in ["serve", "dev"] {
         let server = Server::start(&folder, &[command]);
-        for what in ["action `greet`", "setting `[source]`"] {
+        for what in ["action `greet`", "setting `[handler]`"] {
             server.hears(&format!("not served yet: {what}"));
         }
         assert_eq!(server.get("/v1/rooms").status, 200);
