@@ -19,6 +19,8 @@ const PONG_WITHIN: Duration = Duration::from_secs(10);
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// After a token's end, for its refresh: clients ask at its very end.
 const REFRESH_WITHIN: Duration = Duration::from_secs(25);
+/// A wake that comes so much later than it was due: this process stood still, and what clients said meanwhile may wait unread.
+const STOOD_STILL: Duration = Duration::from_secs(2);
 /// What there is to send goes out together up to this many bytes.
 pub(crate) const FRAME_BYTES: usize = 64 << 10;
 
@@ -64,6 +66,7 @@ pub(crate) struct Connection<S> {
     next_ping: Instant,
     /// A ping that is not answered must be by then.
     pong_until: Option<Instant>,
+    /// Since when it may connect.
     opened: Instant,
     /// When the first of the channels may end whose own token has.
     pub(crate) lapses_at: Option<Instant>,
@@ -97,8 +100,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 closing = &mut closed => self.leave(closing).await?,
                 () = &mut wake => {
-                    self.woken().await?;
-                    wake.as_mut().reset(self.wake());
+                    if wake.deadline().elapsed() >= STOOD_STILL {
+                        self.give_time_again();
+                    } else {
+                        self.woken().await?;
+                    }
+                    // Never in the past: how late the next one comes is seen by when it was due.
+                    wake.as_mut().reset(self.wake().max(Instant::now()));
                 }
             }
             if let Some(end) = self.ending {
@@ -122,6 +130,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let until_end = left.saturating_add(REFRESH_WITHIN.as_secs() as i64);
         // A day at most, so that a far end does not overflow a clock; it is asked again then.
         Some(Instant::now() + Duration::from_secs(u64::try_from(until_end).unwrap_or(0).min(86_400)))
+    }
+
+    /// A client is not to blame for the time in which nobody listened to it.
+    fn give_time_again(&mut self) {
+        let now = Instant::now();
+        self.opened = now;
+        self.pong_until = self.pong_until.map(|_| now + PONG_WITHIN);
     }
 
     async fn woken(&mut self) -> Result<(), Ended> {

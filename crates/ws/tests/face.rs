@@ -212,3 +212,22 @@ async fn a_ping_that_is_not_answered_ends_the_connection() {
         tokio::time::resume();
     }
 }
+
+#[tokio::test]
+async fn a_server_that_stood_still_gives_its_clients_their_time_again() {
+    for form in FORMS {
+        let face = face().await;
+        let mut late = face.open(form).await;
+        let mut client = face.connected(form, "ada").await;
+        tokio::time::pause();
+        assert_eq!(client.next().await, json!({}), "the ping");
+        // Before the first word's end, and before the pong's.
+        let mut first = face.open(form).await;
+        tokio::time::advance(std::time::Duration::from_secs(60)).await;
+        assert_eq!(late.next().await["close"], json!([3502, "stale"]), "its time was over before");
+        assert_eq!(first.ask(json!({"id": 1, "connect": {"token": "ada"}})).await["connect"]["pong"], json!(true));
+        client.send(&[json!({})]).await;
+        assert_eq!(client.next().await, json!({}), "the next ping");
+        tokio::time::resume();
+    }
+}
