@@ -7,7 +7,7 @@ use fourfold_op::{Context, Error, Limits, Operation};
 
 use crate::read::ReadPlan;
 use crate::select::{self, PreparedSelect};
-use crate::shape::{self, PreparedWrite};
+use crate::shape::{self, PreparedWrite, Writer};
 use crate::write::{Step, WritePlan};
 
 /// A prepared operation: cached by the operation and the model's generation; it never holds a caller or a value.
@@ -31,15 +31,6 @@ pub enum Plan {
     Read(Vec<ReadPlan>),
     /// Writes, one commit.
     Write(WritePlan),
-}
-
-/// Who asks for a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Writer {
-    /// A caller of one of the APIs.
-    Client,
-    /// A source of the settings.
-    Source,
 }
 
 /// Prepares an operation for a model of a generation.

@@ -9,7 +9,6 @@ use fourfold_op::{Answer, Error, ErrorCode, FieldError, Limits, Write, WriteKind
 
 use crate::compile::{Binds, Compiler, Frame, Kind, Rights, Source};
 use crate::node::{Level, Node};
-use crate::prepare::Writer;
 
 /// The row after the write.
 pub(crate) const NEW: Level = 0;
@@ -19,6 +18,15 @@ pub(crate) const OLD: Level = 1;
 pub(crate) const ELEMENT: Level = 2;
 /// `Bind`s from here on stand for the results of folds.
 pub(crate) const FOLD: u16 = 0x8000;
+
+/// Who asks for a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// A caller of one of the APIs.
+    Client,
+    /// A source of the settings.
+    Source,
+}
 
 /// A write, prepared.
 #[derive(Debug)]
