@@ -114,20 +114,12 @@ async fn once(inner: &Arc<Inner>, plan: &WritePlan, side: &[Side]) -> Done<Steps
     let texts = inner.texts(plan.model());
     let lent = Lent::take(&inner.pooled).await?;
     let done = begun(inner, &lent, plan, &texts, side).await;
-    match done {
-        Ok(steps) => {
-            lent.done();
-            inner.committed();
-            Ok(steps)
-        }
-        Err(stop) => {
-            if matches!(stop, Stop::Failed(Fail::Stale)) {
-                lent.client()?.forget_statements();
-            }
-            lent.roll_back().await;
-            Err(stop)
-        }
+    if matches!(done, Err(Stop::Failed(Fail::Stale))) {
+        lent.client()?.forget_statements();
     }
+    let steps = lent.ended(done).await?;
+    inner.committed();
+    Ok(steps)
 }
 
 async fn begun(inner: &Inner, lent: &Lent, plan: &WritePlan, texts: &Texts, side: &[Side]) -> Done<Steps> {

@@ -13,7 +13,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::error::{Fail, unavailable};
+use crate::error::{Fail, through_pooler, unavailable};
 use crate::limits::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_RETRIES, LOCK_WAIT_MAX, STATEMENT_MAX, STILL_MAX, UNACKNOWLEDGED_MAX};
 use crate::pooled::{Limits, Pooled};
 use crate::system;
@@ -149,13 +149,6 @@ pub async fn check_session(client: &tokio_postgres::Client) -> Result<(), Fail> 
     let rows = client.query_typed(&text, &[]).await?;
     let ours = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(false);
     if ours { Ok(()) } else { Err(through_pooler().into()) }
-}
-
-/// What is wrong with a URL that should lead to a server and leads to a pooler.
-pub fn through_pooler() -> Error {
-    Error::invalid(
-        "this URL leads to a pooler, which keeps no session: `store.url` may lead through one where `store.direct_url` leads to the server itself",
-    )
 }
 
 /// What every session is given. A moment without a zone is UTC, and what this session writes has its events already, so it is not captured.

@@ -3,8 +3,6 @@
 use fourfold_op::{Error, ErrorCode};
 use tokio_postgres::error::SqlState;
 
-use crate::connect::through_pooler;
-
 /// How the driver calls a handshake that failed: it has no code for it.
 const TLS_FAILED: &str = "error performing TLS handshake";
 const TLS_ADVICE: &str = "the URL's host must be a name in the server's certificate, signed by one of the machine's authorities or of `sslrootcert=FILE`; \
@@ -142,6 +140,13 @@ pub fn unavailable(message: &str) -> Error {
     let mut error = Error::new(ErrorCode::Unavailable, message);
     error.public.retry_after_ms = Some(1_000);
     error
+}
+
+/// What is wrong with a URL that should lead to a server and leads to a pooler.
+pub fn through_pooler() -> Error {
+    Error::invalid(
+        "this URL leads to a pooler, which keeps no session: `store.url` may lead through one where `store.direct_url` leads to the server itself",
+    )
 }
 
 /// A read that was not answered in time.

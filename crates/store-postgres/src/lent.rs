@@ -33,6 +33,15 @@ impl Lent {
         self.client = None;
     }
 
+    /// Gives it back: its transaction has committed what was done, else it is rolled back.
+    pub async fn ended<T, E>(self, done: Result<T, E>) -> Result<T, E> {
+        match done {
+            Ok(_) => self.done(),
+            Err(_) => self.roll_back().await,
+        }
+        done
+    }
+
     /// Ends the connection.
     pub fn forget(mut self) {
         if let Some(client) = self.client.take() {

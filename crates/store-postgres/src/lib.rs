@@ -216,18 +216,11 @@ impl Inner {
             client.batch_execute("COMMIT").await?;
             Ok(state)
         };
-        match looked.await {
-            Ok(state) => {
-                lent.done();
-                self.told(&state);
-                *self.checked.lock() = state.server;
-                Ok(())
-            }
-            Err(fail) => {
-                lent.roll_back().await;
-                Err(fail)
-            }
-        }
+        let looked: Result<State, Fail> = looked.await;
+        let state = lent.ended(looked).await?;
+        self.told(&state);
+        *self.checked.lock() = state.server;
+        Ok(())
     }
 
     fn open(&self) -> Result<(), Error> {

@@ -78,18 +78,11 @@ fn refused(fail: Fail) -> StoreError {
 impl Inner {
     async fn migrate(&self, model: &SharedModel) -> Result<(), Fail> {
         let lent = Lent::take(&self.direct).await?;
-        match self.migrated(&lent, model).await {
-            Ok(state) => {
-                lent.done();
-                self.told(&state);
-                *self.model.write() = Some(model.clone());
-                Ok(())
-            }
-            Err(fail) => {
-                lent.roll_back().await;
-                Err(fail)
-            }
-        }
+        let migrated = self.migrated(&lent, model).await;
+        let state = lent.ended(migrated).await?;
+        self.told(&state);
+        *self.model.write() = Some(model.clone());
+        Ok(())
     }
 
     /// Alone with the tables: every commit before is over, and has its positions.
