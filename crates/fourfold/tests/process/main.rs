@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod api;
 mod backup;
 mod binary;
 #[cfg(feature = "postgres")]

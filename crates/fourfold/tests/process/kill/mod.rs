@@ -10,10 +10,9 @@ mod load;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use fourfold_testkit::client::Client;
 use fourfold_testkit::random::{self, Random};
-use fourfold_testkit::{framed, graphql, grpc, rest, websocket};
 
+use crate::api::{APIS, client};
 use crate::binary::{Folder, Server, run};
 use database::Database;
 use ledger::Ledger;
@@ -65,20 +64,8 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 fn writers() -> Vec<Writer> {
-    let apis = ["rest", "graphql", "connect", "grpc", "websocket"];
     let of = |api| (0..WRITERS).map(move |at| Writer { api, ledger: Arc::new(Mutex::new(Ledger::new(format!("{api}-{at}")))) });
-    apis.into_iter().flat_map(of).collect()
-}
-
-fn client(api: &str, server: &Server) -> Box<dyn Client> {
-    match api {
-        "rest" => Box::new(rest::Rest::new(server.address)),
-        "graphql" => Box::new(graphql::GraphQl::new(server.address)),
-        "connect" => Box::new(grpc::Connect::new(server.address)),
-        "grpc" => Box::new(framed::Grpc::new(server.address)),
-        "websocket" => Box::new(websocket::WebSocket::new(server.address)),
-        other => panic!("no API `{other}`"),
-    }
+    APIS.into_iter().flat_map(of).collect()
 }
 
 /// Lets everyone write until a random number of writes is acknowledged, and a little longer; then the process is killed.

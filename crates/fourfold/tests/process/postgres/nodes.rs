@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fourfold_model::{Lock, SharedModel};
-use fourfold_testkit::client::{Ask, Client};
+use fourfold_testkit::client::Ask;
 use fourfold_testkit::random::{self, Random};
-use fourfold_testkit::{Answer, NO_ANSWER, framed, graphql, grpc, ledger, rest, websocket};
+use fourfold_testkit::{Answer, NO_ANSWER, ledger};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::Place;
+use crate::api::{APIS, client};
 use crate::binary::{Folder, Server};
 
 /// Keys of rows are the server's, so that what is done twice is there twice.
@@ -34,7 +35,6 @@ const NODES: usize = 3;
 /// How often a node is killed, and how many ask it then.
 const KILLS: usize = 6;
 const ASKERS: usize = 10;
-const APIS: [&str; 5] = ["rest", "graphql", "connect", "grpc", "websocket"];
 
 /// Three nodes over one database.
 struct Nodes {
@@ -90,17 +90,6 @@ impl Nodes {
         }
         texts.sort();
         texts
-    }
-}
-
-fn client(api: &str, server: &Server) -> Box<dyn Client> {
-    match api {
-        "rest" => Box::new(rest::Rest::new(server.address)),
-        "graphql" => Box::new(graphql::GraphQl::new(server.address)),
-        "connect" => Box::new(grpc::Connect::new(server.address)),
-        "grpc" => Box::new(framed::Grpc::new(server.address)),
-        "websocket" => Box::new(websocket::WebSocket::new(server.address)),
-        other => panic!("no API `{other}`"),
     }
 }
 
