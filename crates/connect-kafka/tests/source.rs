@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fourfold_connect::{Begin, KeyFrom, Mode, OpenedSource, Reading, SourcePace, SourceSettings, SourceState, Sources};
+use fourfold_connect::{Begin, ConnectorState, KeyFrom, Mode, OpenedSource, Reading, SourcePace, SourceSettings, Sources};
 use fourfold_connect_kafka::{KafkaSource, KafkaSourceSettings, Security, Tls};
 use fourfold_engine::{Engine, Move};
 use fourfold_model::{EntityId, Lock};
@@ -130,7 +130,7 @@ async fn a_topic_feeds_an_entity_and_a_new_process_goes_on_where_the_rows_say() 
     let sources = world.source(None);
     world.taken(200).await;
     until(&sources, "it runs with nothing to do", |seen| {
-        (seen.state, seen.lag_messages, seen.failures_total) == (SourceState::Running, 0, 0)
+        (seen.state, seen.lag_messages, seen.failures_total) == (ConnectorState::Running, 0, 0)
     })
     .await;
     sources.stop().await;
@@ -170,7 +170,7 @@ async fn a_broker_that_is_away_is_waited_for() {
     world.cluster.broker_up(-1).unwrap();
     world.produce(50..100).await;
     world.taken(100).await;
-    until(&sources, "it runs again", |seen| seen.state == SourceState::Running).await;
+    until(&sources, "it runs again", |seen| seen.state == ConnectorState::Running).await;
     sources.stop().await;
 }
 
@@ -212,7 +212,7 @@ async fn a_place_that_the_topic_does_not_have_is_lost_and_nothing_is_skipped() {
     let stream = format!("in/{TOPIC}/1");
     world.engine.take_in(&context(), &[], &[Move { stream: &stream, last: None, next: 5_000 }]).await.unwrap();
     let sources = world.source(None);
-    until(&sources, "it is lost", |seen| seen.state == SourceState::Lost).await;
+    until(&sources, "it is lost", |seen| seen.state == ConnectorState::Lost).await;
     assert!(sources.figures()[0].last_error.as_ref().unwrap().contains("no longer has, or never had"));
     sources.stop().await;
     assert_eq!(world.place(1).await, 5_000);

@@ -14,12 +14,13 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::backoff::Backoff;
+use crate::health::ConnectorState;
 use crate::message::reason;
 use crate::observe::{Happened, note};
 use crate::run::{bounded, stopped};
 use crate::settings::{Begin, SourceSettings};
 use crate::source::{Arrival, BuryError, DeadMessage, From as BeginFrom, Message, Source, SourceBudget, SourceError};
-use crate::source_status::{SourceState, SourceStatus};
+use crate::source_status::SourceStatus;
 
 /// How often it is looked how far behind a source is.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -101,14 +102,14 @@ impl Intake {
                 }
                 Pause::Lost(why) => {
                     self.look();
-                    self.status.set(SourceState::Lost);
-                    self.status.failed(&why);
+                    self.status.health.set(ConnectorState::Lost);
+                    self.status.health.failed(&why);
                     note(&Happened::SourceLost { source: &self.settings.name, why: &why });
                     return stopped(&mut self.stop).await;
                 }
             }
         }
-        self.status.set(SourceState::Ended);
+        self.status.health.set(ConnectorState::Ended);
         note(&Happened::SourceEnded { source: &self.settings.name });
     }
 
@@ -260,7 +261,7 @@ impl Intake {
             let buried = bounded(self.stop.clone(), self.settings.pace.stop_timeout, work).await.map_err(|_| Pause::Stopped)?;
             match buried {
                 Ok(()) => {
-                    self.status.buried();
+                    self.status.health.buried();
                     note(&Happened::SourceBuried { source: &self.settings.name, partition, offset, code });
                     return Ok(());
                 }
@@ -268,7 +269,7 @@ impl Intake {
                 Err(BuryError::Nowhere(nowhere)) => {
                     note(&Happened::SourceBlocked { source: &self.settings.name, partition, offset, code });
                     let why = format!("message {offset} of partition {partition} was refused ({why}), and cannot be buried: {nowhere}");
-                    self.wait(SourceState::Blocked, &why).await?;
+                    self.wait(ConnectorState::Blocked, &why).await?;
                     // The model's rows may let it in now.
                     return Err(Pause::Failed(why));
                 }
@@ -277,9 +278,9 @@ impl Intake {
     }
 
     fn go_on(&mut self) {
-        let was = self.status.state();
-        if self.status.set(SourceState::Running) {
-            if was != SourceState::Starting {
+        let was = self.status.health.state();
+        if self.status.health.set(ConnectorState::Running) {
+            if was != ConnectorState::Starting {
                 note(&Happened::SourceRecovered { source: &self.settings.name });
             }
             self.backoff.reset();
@@ -288,12 +289,12 @@ impl Intake {
 
     async fn back_off(&mut self, why: &str) -> Result<(), Pause> {
         note(&Happened::SourceFailed { source: &self.settings.name, why });
-        self.wait(SourceState::BackingOff, why).await
+        self.wait(ConnectorState::BackingOff, why).await
     }
 
-    async fn wait(&mut self, state: SourceState, why: &str) -> Result<(), Pause> {
-        self.status.set(state);
-        self.status.failed(why);
+    async fn wait(&mut self, state: ConnectorState, why: &str) -> Result<(), Pause> {
+        self.status.health.set(state);
+        self.status.health.failed(why);
         let wait = sleep(self.backoff.after_failure());
         tokio::select! {
             biased;

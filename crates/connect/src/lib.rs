@@ -9,6 +9,7 @@
 
 pub mod backoff;
 pub mod event;
+mod health;
 mod intake;
 pub mod message;
 mod observe;
@@ -22,11 +23,12 @@ pub mod sources;
 pub mod status;
 
 pub use event::{Delivery, Form};
+pub use health::ConnectorState;
 pub use message::{KeyFrom, Mode, Reading};
 pub use settings::{Begin, Pace, SinkSettings, SourcePace, SourceSettings};
 pub use sink::{DeadLetter, Later, Sink, SinkError};
 pub use sinks::{Opened, Sinks};
 pub use source::{Arrival, BuryError, DeadMessage, Ends, From, Message, Source, SourceBudget, SourceError};
-pub use source_status::{SourceFigures, SourceState};
+pub use source_status::SourceFigures;
 pub use sources::{OpenedSource, Sources};
-pub use status::{SinkFigures, SinkState};
+pub use status::SinkFigures;

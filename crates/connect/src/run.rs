@@ -14,10 +14,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::backoff::Backoff;
 use crate::event::{Delivery, Form};
+use crate::health::ConnectorState;
 use crate::observe::{Happened, note};
 use crate::settings::{Begin, SinkSettings};
 use crate::sink::{DeadLetter, Sink, SinkError};
-use crate::status::{SinkState, Status};
+use crate::status::Status;
 
 /// The task of one sink.
 pub(crate) struct Task {
@@ -93,14 +94,14 @@ impl Task {
         }
         let unsaved = self.save().await.err();
         let unsaved = unsaved.map(|pause| if let Pause::Failed(why) = pause { why } else { "it is lost".to_owned() });
-        self.status.set(SinkState::Ended);
+        self.status.health.set(ConnectorState::Ended);
         let watermark = self.watermark.as_ref().map_or(0, |cursor| cursor.after);
         note(&Happened::Ended { sink: &self.settings.name, watermark, unsaved: unsaved.as_deref() });
     }
 
     async fn be_lost(mut self) {
-        self.status.set(SinkState::Lost);
-        self.status.failed("the log no longer has what comes next for it");
+        self.status.health.set(ConnectorState::Lost);
+        self.status.health.failed("the log no longer has what comes next for it");
         let watermark = self.checkpoint.as_ref().map_or(0, |saved| saved.cursor.after);
         note(&Happened::Lost { sink: &self.settings.name, watermark });
         stopped(&mut self.stop).await;
@@ -218,7 +219,7 @@ impl Task {
             let number = position.0.get();
             match buried {
                 Ok(()) => {
-                    self.status.buried();
+                    self.status.health.buried();
                     note(&Happened::Buried { sink: &self.settings.name, position: number, why });
                     self.move_to(Cursor { after: number, ..through.clone() });
                     self.go_on();
@@ -227,7 +228,8 @@ impl Task {
                 Err(SinkError::Temporary { why, .. }) => self.back_off(&why).await?,
                 Err(SinkError::ForGood { why: nowhere, .. }) => {
                     note(&Happened::Blocked { sink: &self.settings.name, position: number, why });
-                    self.wait(SinkState::Blocked, &format!("event {number} was refused ({why}), and cannot be buried: {nowhere}")).await?;
+                    let why = format!("event {number} was refused ({why}), and cannot be buried: {nowhere}");
+                    self.wait(ConnectorState::Blocked, &why).await?;
                     // The target may take it now.
                     return Ok(rest);
                 }
@@ -242,20 +244,20 @@ impl Task {
 
     fn go_on(&mut self) {
         self.backoff.reset();
-        let was = self.status.state();
-        if self.status.set(SinkState::Running) && was != SinkState::Starting {
+        let was = self.status.health.state();
+        if self.status.health.set(ConnectorState::Running) && was != ConnectorState::Starting {
             note(&Happened::Recovered { sink: &self.settings.name });
         }
     }
 
     async fn back_off(&mut self, why: &str) -> Result<(), Pause> {
         note(&Happened::Failed { sink: &self.settings.name, why });
-        self.wait(SinkState::BackingOff, why).await
+        self.wait(ConnectorState::BackingOff, why).await
     }
 
-    async fn wait(&mut self, state: SinkState, why: &str) -> Result<(), Pause> {
-        self.status.set(state);
-        self.status.failed(why);
+    async fn wait(&mut self, state: ConnectorState, why: &str) -> Result<(), Pause> {
+        self.status.health.set(state);
+        self.status.health.failed(why);
         let wait = sleep(self.backoff.after_failure());
         // Nothing moves meanwhile, so this is the time to save; where that fails too, the end of the wait tries it again.
         let _ = self.save().await;

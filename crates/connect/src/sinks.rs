@@ -7,10 +7,11 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::health::ConnectorState;
 use crate::run::Task;
 use crate::settings::SinkSettings;
 use crate::sink::Sink;
-use crate::status::{SinkFigures, SinkState, Status};
+use crate::status::{SinkFigures, Status};
 
 /// A sink that can begin.
 pub struct Opened {
@@ -71,7 +72,7 @@ impl Sinks {
 
 async fn watched(task: Task, status: Arc<Status>) {
     if tokio::spawn(task.run()).await.is_err() {
-        status.failed("its task panicked");
-        status.set(SinkState::Blocked);
+        status.health.failed("its task panicked");
+        status.health.set(ConnectorState::Blocked);
     }
 }

@@ -3,38 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
-
-/// What a source is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SourceState {
-    /// It has not taken anything yet.
-    Starting,
-    /// It takes messages in, or waits for them.
-    Running,
-    /// Something failed, and it waits to try again.
-    BackingOff,
-    /// A message was refused for good and there is nowhere to bury it: nothing goes on until somebody mends that.
-    Blocked,
-    /// What it was to read next is no longer there, and it does not go on.
-    Lost,
-    /// It was ended.
-    Ended,
-}
-
-impl SourceState {
-    /// Its name, for operators.
-    pub fn name(self) -> &'static str {
-        match self {
-            SourceState::Starting => "starting",
-            SourceState::Running => "running",
-            SourceState::BackingOff => "backing_off",
-            SourceState::Blocked => "blocked",
-            SourceState::Lost => "lost",
-            SourceState::Ended => "ended",
-        }
-    }
-}
+use crate::health::{ConnectorState, Health};
 
 /// A source at a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +13,7 @@ pub struct SourceFigures {
     /// What it reads, for operators: `kafka`.
     pub kind: Arc<str>,
     /// What it is doing.
-    pub state: SourceState,
+    pub state: ConnectorState,
     /// Messages that are there and not taken in, as far as that is known.
     pub lag_messages: u64,
     /// Messages whose rows were committed, since the start of the process.
@@ -59,34 +28,14 @@ pub struct SourceFigures {
 
 /// What the task of a source tells of itself.
 pub(crate) struct SourceStatus {
-    name: Arc<str>,
-    kind: Arc<str>,
-    told: Mutex<(SourceState, Option<String>)>,
+    pub health: Health,
     behind: AtomicU64,
     taken: AtomicU64,
-    dead_letters: AtomicU64,
-    failures: AtomicU64,
 }
 
 impl SourceStatus {
     pub fn new(name: Arc<str>, kind: Arc<str>) -> SourceStatus {
-        let zero = AtomicU64::default;
-        let told = Mutex::new((SourceState::Starting, None));
-        SourceStatus { name, kind, told, behind: zero(), taken: zero(), dead_letters: zero(), failures: zero() }
-    }
-
-    /// Its state now; whether that is news.
-    pub fn set(&self, state: SourceState) -> bool {
-        std::mem::replace(&mut self.told.lock().0, state) != state
-    }
-
-    pub fn state(&self) -> SourceState {
-        self.told.lock().0
-    }
-
-    pub fn failed(&self, why: &str) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
-        self.told.lock().1 = Some(why.to_owned());
+        SourceStatus { health: Health::new(name, kind), behind: AtomicU64::default(), taken: AtomicU64::default() }
     }
 
     pub fn behind(&self, messages: u64) {
@@ -97,20 +46,16 @@ impl SourceStatus {
         self.taken.fetch_add(messages as u64, Ordering::Relaxed);
     }
 
-    pub fn buried(&self) {
-        self.dead_letters.fetch_add(1, Ordering::Relaxed);
-    }
-
     pub fn figures(&self) -> SourceFigures {
-        let (state, last_error) = self.told.lock().clone();
+        let (state, last_error) = self.health.told();
         SourceFigures {
-            name: Arc::clone(&self.name),
-            kind: Arc::clone(&self.kind),
+            name: Arc::clone(&self.health.name),
+            kind: Arc::clone(&self.health.kind),
             state,
             lag_messages: self.behind.load(Ordering::Relaxed),
             taken_total: self.taken.load(Ordering::Relaxed),
-            dead_letters_total: self.dead_letters.load(Ordering::Relaxed),
-            failures_total: self.failures.load(Ordering::Relaxed),
+            dead_letters_total: self.health.dead_letters(),
+            failures_total: self.health.failures(),
             last_error,
         }
     }

@@ -7,10 +7,11 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::health::ConnectorState;
 use crate::intake::Intake;
 use crate::settings::SourceSettings;
 use crate::source::Source;
-use crate::source_status::{SourceFigures, SourceState, SourceStatus};
+use crate::source_status::{SourceFigures, SourceStatus};
 
 /// A source that is to run.
 pub struct OpenedSource {
@@ -66,7 +67,7 @@ impl Sources {
 
 async fn watched(task: Intake, status: Arc<SourceStatus>) {
     if tokio::spawn(task.run()).await.is_err() {
-        status.failed("its task panicked");
-        status.set(SourceState::Blocked);
+        status.health.failed("its task panicked");
+        status.health.set(ConnectorState::Blocked);
     }
 }

@@ -3,38 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
-
-/// What a sink is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SinkState {
-    /// It has not begun to read yet.
-    Starting,
-    /// It delivers, or waits for events.
-    Running,
-    /// Something failed, and it waits to try again.
-    BackingOff,
-    /// An event was refused for good and there is nowhere to bury it: nothing goes on until somebody mends that.
-    Blocked,
-    /// The log no longer has what comes next: events were lost to it, and it does not go on.
-    Lost,
-    /// It was ended.
-    Ended,
-}
-
-impl SinkState {
-    /// Its name, for operators.
-    pub fn name(self) -> &'static str {
-        match self {
-            SinkState::Starting => "starting",
-            SinkState::Running => "running",
-            SinkState::BackingOff => "backing_off",
-            SinkState::Blocked => "blocked",
-            SinkState::Lost => "lost",
-            SinkState::Ended => "ended",
-        }
-    }
-}
+use crate::health::{ConnectorState, Health};
 
 /// A sink at a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +13,7 @@ pub struct SinkFigures {
     /// What kind of target it has.
     pub kind: Arc<str>,
     /// What it is doing.
-    pub state: SinkState,
+    pub state: ConnectorState,
     /// Up to here everything that it may see was delivered.
     pub watermark: u64,
     /// Events that its target confirmed, since the start of the process.
@@ -59,44 +28,17 @@ pub struct SinkFigures {
 
 /// What the task of a sink tells of itself.
 pub(crate) struct Status {
-    name: Arc<str>,
-    kind: Arc<str>,
-    told: Mutex<(SinkState, Option<String>)>,
+    pub health: Health,
     watermark: AtomicU64,
     /// What the log must keep: beyond here nothing is saved as delivered.
     saved: AtomicU64,
     delivered: AtomicU64,
-    dead_letters: AtomicU64,
-    failures: AtomicU64,
 }
 
 impl Status {
     pub fn new(name: Arc<str>, kind: Arc<str>) -> Status {
         let zero = AtomicU64::default;
-        Status {
-            name,
-            kind,
-            told: Mutex::new((SinkState::Starting, None)),
-            watermark: zero(),
-            saved: zero(),
-            delivered: zero(),
-            dead_letters: zero(),
-            failures: zero(),
-        }
-    }
-
-    /// Its state now; whether that is news.
-    pub fn set(&self, state: SinkState) -> bool {
-        std::mem::replace(&mut self.told.lock().0, state) != state
-    }
-
-    pub fn state(&self) -> SinkState {
-        self.told.lock().0
-    }
-
-    pub fn failed(&self, why: &str) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
-        self.told.lock().1 = Some(why.to_owned());
+        Status { health: Health::new(name, kind), watermark: zero(), saved: zero(), delivered: zero() }
     }
 
     pub fn at(&self, watermark: u64) {
@@ -111,25 +53,21 @@ impl Status {
         self.delivered.fetch_add(events as u64, Ordering::Relaxed);
     }
 
-    pub fn buried(&self) {
-        self.dead_letters.fetch_add(1, Ordering::Relaxed);
-    }
-
     /// The position beyond which the log must be kept for it; `None` for a sink that is lost.
     pub fn holds(&self) -> Option<u64> {
-        (self.state() != SinkState::Lost).then(|| self.saved.load(Ordering::Acquire))
+        (self.health.state() != ConnectorState::Lost).then(|| self.saved.load(Ordering::Acquire))
     }
 
     pub fn figures(&self) -> SinkFigures {
-        let (state, last_error) = self.told.lock().clone();
+        let (state, last_error) = self.health.told();
         SinkFigures {
-            name: Arc::clone(&self.name),
-            kind: Arc::clone(&self.kind),
+            name: Arc::clone(&self.health.name),
+            kind: Arc::clone(&self.health.kind),
             state,
             watermark: self.watermark.load(Ordering::Acquire),
             delivered_total: self.delivered.load(Ordering::Relaxed),
-            dead_letters_total: self.dead_letters.load(Ordering::Relaxed),
-            failures_total: self.failures.load(Ordering::Relaxed),
+            dead_letters_total: self.health.dead_letters(),
+            failures_total: self.health.failures(),
             last_error,
         }
     }

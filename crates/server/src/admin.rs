@@ -239,13 +239,13 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
     use super::*;
-    use fourfold_connect::{SinkState, SourceState};
+    use fourfold_connect::ConnectorState;
 
     fn sink() -> SinkFigures {
         SinkFigures {
             name: "orders".into(),
             kind: "kafka".into(),
-            state: SinkState::BackingOff,
+            state: ConnectorState::BackingOff,
             watermark: 7,
             delivered_total: 5,
             dead_letters_total: 1,
@@ -258,7 +258,7 @@ mod tests {
         SourceFigures {
             name: "in".into(),
             kind: "kafka".into(),
-            state: SourceState::Running,
+            state: ConnectorState::Running,
             lag_messages: 6,
             taken_total: 8,
             dead_letters_total: 2,

@@ -6,7 +6,7 @@ mod world;
 
 use std::time::Duration;
 
-use fourfold_connect::{Begin, Pace, SinkError, SinkState};
+use fourfold_connect::{Begin, ConnectorState, Pace, SinkError};
 use fourfold_engine::Closing;
 use fourfold_store::Retention;
 use serde_json::{Value as Json, json};
@@ -25,7 +25,7 @@ async fn every_event_is_delivered_in_order_and_the_watermark_is_saved_at_the_end
     sinks.stop().await;
     assert_eq!(target.taken(), [1, 2, 3, 4]);
     let figures = &sinks.figures()[0];
-    assert_eq!((figures.state, figures.watermark, figures.delivered_total, figures.failures_total), (SinkState::Ended, 4, 4, 0));
+    assert_eq!((figures.state, figures.watermark, figures.delivered_total, figures.failures_total), (ConnectorState::Ended, 4, 4, 0));
     assert_eq!(world.saved("all").await, Some(4));
     // The next process goes on from there.
     world.create(NOTE, 3, "c").await;
@@ -87,7 +87,7 @@ async fn a_target_that_fails_is_asked_again_from_what_it_confirmed() {
     world.delivered(&sinks, 10).await;
     assert_eq!(target.taken(), (1..=10).collect::<Vec<_>>());
     let figures = &sinks.figures()[0];
-    assert_eq!((figures.state, figures.failures_total, figures.last_error.as_deref()), (SinkState::Running, 5, Some("away")));
+    assert_eq!((figures.state, figures.failures_total, figures.last_error.as_deref()), (ConnectorState::Running, 5, Some("away")));
     assert!(target.calls().windows(2).all(|two| two[0] <= two[1]), "no call begins before one that went before: {:?}", target.calls());
     sinks.stop().await;
 }
@@ -101,7 +101,7 @@ async fn a_bad_target_delays_nobody_and_its_watermark_stays() {
     world.create_many(NOTE, 1..=5).await;
     world.until(|| sinks.figures()[1].watermark == 5).await;
     world.until(|| sinks.figures()[0].failures_total > 3).await;
-    assert_eq!(sinks.figures()[0].state, SinkState::BackingOff);
+    assert_eq!(sinks.figures()[0].state, ConnectorState::BackingOff);
     assert_eq!(sinks.hold(), Some(0), "the log is kept for it");
     sinks.stop().await;
     assert_eq!((world.saved("bad").await, world.saved("good").await), (Some(0), Some(5)));
@@ -117,7 +117,7 @@ async fn what_is_not_confirmed_when_the_server_ends_is_not_saved() {
     world.until(|| target.taken().len() == 2).await;
     sinks.stop().await;
     let figures = &sinks.figures()[0];
-    assert_eq!((figures.state, figures.watermark), (SinkState::Ended, 0));
+    assert_eq!((figures.state, figures.watermark), (ConnectorState::Ended, 0));
     assert_eq!(world.saved("all").await, Some(0));
 }
 
@@ -144,7 +144,7 @@ async fn without_a_place_for_dead_letters_a_sink_waits_and_says_so() {
     target.cannot_bury();
     let sinks = world.start(vec![sink("all", &target)]);
     world.until(|| sinks.figures()[0].failures_total > 2).await;
-    assert_eq!((sinks.figures()[0].state, sinks.figures()[0].watermark), (SinkState::Blocked, 1));
+    assert_eq!((sinks.figures()[0].state, sinks.figures()[0].watermark), (ConnectorState::Blocked, 1));
     target.refuses(&[]);
     world.delivered(&sinks, 3).await;
     assert_eq!(target.taken(), [1, 2, 3]);
@@ -159,7 +159,7 @@ async fn a_sink_begins_where_it_is_told_and_only_the_first_time() {
     let mut late = sink("late", &target);
     late.settings.begin = Begin::Now;
     let sinks = world.start(vec![late]);
-    world.until(|| sinks.figures()[0].state == SinkState::Running).await;
+    world.until(|| sinks.figures()[0].state == ConnectorState::Running).await;
     sinks.stop().await;
     world.create(NOTE, 4, "while it was away").await;
     let mut late = sink("late", &target);
@@ -182,7 +182,7 @@ async fn a_sink_that_the_log_has_passed_is_lost_and_says_so() {
     let keep = Retention { since: None, bytes_max: Some(0), aged_through: None, slice_events_max: 100 };
     world.prune(&keep).await;
     let sinks = world.start(vec![sink("all", &target)]);
-    world.until(|| sinks.figures()[0].state == SinkState::Lost).await;
+    world.until(|| sinks.figures()[0].state == ConnectorState::Lost).await;
     assert_eq!(sinks.hold(), None, "nothing is kept for it any more");
     sinks.stop().await;
     assert_eq!((target.taken(), world.saved("all").await), (vec![1], Some(1)));
@@ -220,7 +220,7 @@ async fn a_sink_ends_with_its_engine_and_saves() {
     world.create(NOTE, 1, "a").await;
     world.delivered(&sinks, 1).await;
     world.engine.close_watches(Closing::Replaced);
-    world.until(|| sinks.figures()[0].state == SinkState::Ended).await;
+    world.until(|| sinks.figures()[0].state == ConnectorState::Ended).await;
     assert_eq!(world.saved("all").await, Some(1));
 }
 

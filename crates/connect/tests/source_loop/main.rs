@@ -4,7 +4,7 @@
 
 mod world;
 
-use fourfold_connect::{Begin, KeyFrom, Mode, SourceError, SourceState};
+use fourfold_connect::{Begin, ConnectorState, KeyFrom, Mode, SourceError};
 use fourfold_op::{Error, ErrorCode};
 use fourfold_store::fault::Fault;
 use world::*;
@@ -99,11 +99,11 @@ async fn where_there_is_no_place_for_dead_letters_it_waits_and_skips_nothing() {
     topic.put(0, None, Some("bad"));
     topic.row(0, 2, 2);
     let sources = world.start(vec![source(Mode::Upsert, topic.reader(&[0]))]);
-    world.until(|| sources.figures()[0].state == SourceState::Blocked).await;
+    world.until(|| sources.figures()[0].state == ConnectorState::Blocked).await;
     assert_eq!((world.place(0).await, world.changes().await), (Some(1), 1));
     topic.has_place_for_letters(true);
     world.drained(&topic, &[0]).await;
-    world.until(|| sources.figures()[0].state == SourceState::Running).await;
+    world.until(|| sources.figures()[0].state == ConnectorState::Running).await;
     sources.stop().await;
     assert_eq!((topic.letters().len(), world.changes().await), (1, 2));
     assert!(sources.figures()[0].last_error.as_ref().unwrap().contains("message 1 of partition 0 was refused"));
@@ -254,7 +254,7 @@ async fn a_source_whose_next_message_is_gone_says_so_and_skips_nothing() {
     topic.row(0, 3, 3);
     topic.forgets(2);
     let sources = world.start(vec![source(Mode::Upsert, topic.reader(&[0]))]);
-    world.until(|| sources.figures()[0].state == SourceState::Lost).await;
+    world.until(|| sources.figures()[0].state == ConnectorState::Lost).await;
     assert_eq!((sources.figures()[0].lag_messages, world.place(0).await), (2, Some(1)));
     sources.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fourfold_connect::{SinkFigures, SinkState, SourceFigures, SourceState};
+use fourfold_connect::{ConnectorState, SinkFigures, SourceFigures};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -47,7 +47,7 @@ impl SinkMetrics {
             let labels = SinkLabels { sink: sink.name.to_string() };
             let put = |gauge: &Gauge<u64, AtomicU64>, value| gauge.inner().store(value, Ordering::Relaxed);
             put(&self.lag.get_or_create_owned(&labels), head.saturating_sub(sink.watermark));
-            put(&self.running.get_or_create_owned(&labels), u64::from(sink.state == SinkState::Running));
+            put(&self.running.get_or_create_owned(&labels), u64::from(sink.state == ConnectorState::Running));
             for (counter, total) in [
                 (&self.delivered, sink.delivered_total),
                 (&self.dead_letters, sink.dead_letters_total),
@@ -95,7 +95,7 @@ impl SourceMetrics {
             let labels = SourceLabels { source: source.name.to_string() };
             let put = |gauge: &Gauge<u64, AtomicU64>, value| gauge.inner().store(value, Ordering::Relaxed);
             put(&self.lag.get_or_create_owned(&labels), source.lag_messages);
-            put(&self.running.get_or_create_owned(&labels), u64::from(source.state == SourceState::Running));
+            put(&self.running.get_or_create_owned(&labels), u64::from(source.state == ConnectorState::Running));
             for (counter, total) in [
                 (&self.taken, source.taken_total),
                 (&self.dead_letters, source.dead_letters_total),

@@ -6,18 +6,12 @@ use fourfold_connect::{Begin, Pace};
 use serde_json::{Map, Value as Json};
 
 use super::kafka::{Cluster, SECURITY, cluster};
-use super::section::SectionTexts;
+use super::section::{self, BACKOFF, CLAIMS, NAME, SectionTexts};
 use super::setting::{Kind, Setting, list, setting};
 
 /// Every setting of a sink, in the order in which they are shown. From `brokers` on they are those of Kafka.
 pub const SINK_SETTINGS: &[Setting] = &[
-    setting(
-        "name",
-        "",
-        Kind::Text,
-        "",
-        "its name, in metrics and messages; how far it came is kept under it, so a new name begins anew; lower case, digits, `_` and `-`",
-    ),
+    NAME,
     setting("kind", "", Kind::OneOf(&["kafka"]), "", "what it delivers to"),
     setting("entities", "", Kind::List, "", "the entities that it is told of, as the model names them; unset: all that can be watched"),
     setting(
@@ -27,13 +21,7 @@ pub const SINK_SETTINGS: &[Setting] = &[
         "",
         "which rows, as a condition in the model's language on the row's own fields; it must fit each of the entities",
     ),
-    setting(
-        "claims",
-        "",
-        Kind::Table,
-        "",
-        "who it is: the claims that a token would have, as a table; the rules of the model are applied to them",
-    ),
+    CLAIMS,
     setting(
         "begin",
         "first",
@@ -49,14 +37,8 @@ pub const SINK_SETTINGS: &[Setting] = &[
         "events that are delivered at once; commits are read whole, so it may be more",
     ),
     setting("batch_bytes_max", "1MiB", Kind::Size, "", "the payloads of those, likewise"),
-    setting(
-        "backoff_min",
-        "100ms",
-        Kind::Duration,
-        "",
-        "the first wait after a failure; each that follows is twice as long, and by chance up to half shorter",
-    ),
-    setting("backoff_max", "30s", Kind::Duration, "", "the longest wait after a failure"),
+    BACKOFF[0],
+    BACKOFF[1],
     setting("save_every", "1s", Kind::Duration, "", "how long what was delivered may be unsaved; that much comes again after a crash"),
     setting("brokers", "", Kind::List, "", "the addresses to begin with, `HOST:PORT`"),
     setting("topic", "", Kind::Text, "", "the topic of all its events; unset: one for each entity, such as `shop.order`"),
@@ -136,17 +118,7 @@ pub struct KafkaConfig {
 
 /// Types the sections; their texts are valid one by one already.
 pub(super) fn typed(texts: &super::Texts, errors: &mut Vec<String>) -> Vec<SinkConfig> {
-    let mut sinks: Vec<SinkConfig> = Vec::new();
-    for sink in &texts.sinks {
-        match one(texts, sink) {
-            Ok(sink) if sinks.iter().any(|other| other.name == sink.name) => {
-                errors.push(format!("two sinks are called `{}`; each has a name of its own", sink.name));
-            }
-            Ok(sink) => sinks.push(sink),
-            Err(error) => errors.push(error),
-        }
-    }
-    sinks
+    section::typed(&texts.sinks, "sinks", |sink| one(texts, sink), errors)
 }
 
 fn one(texts: &super::Texts, sink: &SectionTexts) -> Result<SinkConfig, String> {
@@ -159,8 +131,8 @@ fn one(texts: &super::Texts, sink: &SectionTexts) -> Result<SinkConfig, String> 
         name,
         entities: list(sink.of("entities")),
         filter: sink.optional("filter"),
-        claims: serde_json::from_str(sink.of("claims")).unwrap_or_default(),
-        begin: if sink.of("begin") == "now" { Begin::Now } else { Begin::First },
+        claims: sink.claims(),
+        begin: sink.begin(),
         pace: Pace {
             batch_events_max: sink.count("batch_events_max"),
             batch_bytes_max: sink.bytes("batch_bytes_max").max(1),

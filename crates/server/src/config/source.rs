@@ -6,18 +6,12 @@ use fourfold_connect::{Begin, KeyFrom, Mode, SourcePace};
 use serde_json::{Map, Value as Json};
 
 use super::kafka::{Cluster, SECURITY, cluster};
-use super::section::SectionTexts;
+use super::section::{self, BACKOFF, CLAIMS, NAME, SectionTexts};
 use super::setting::{Kind, Setting, setting};
 
 /// Every setting of a source, in the order in which they are shown. From `brokers` on they are those of Kafka.
 pub const SOURCE_SETTINGS: &[Setting] = &[
-    setting(
-        "name",
-        "",
-        Kind::Text,
-        "",
-        "its name, in metrics and messages; how far it came is kept under it, so a new name begins anew; lower case, digits, `_` and `-`",
-    ),
+    NAME,
     setting("kind", "", Kind::OneOf(&["kafka"]), "", "what it reads"),
     setting("entity", "", Kind::Text, "", "the entity that it feeds, as the model names it"),
     setting(
@@ -35,13 +29,7 @@ pub const SOURCE_SETTINGS: &[Setting] = &[
         "where the row's key stands: in the value, or as text in the key of the message; of a message without a value always there",
     ),
     setting("key_prefix", "", Kind::Text, "", "what stands before it in the key of the message, such as `Order/`"),
-    setting(
-        "claims",
-        "",
-        Kind::Table,
-        "",
-        "who it is: the claims that a token would have, as a table; the rules of the model are applied to them",
-    ),
+    CLAIMS,
     setting(
         "begin",
         "first",
@@ -51,14 +39,8 @@ pub const SOURCE_SETTINGS: &[Setting] = &[
     ),
     setting("batch_rows_max", "500", Kind::Number, "messages", "messages of one commit"),
     setting("batch_bytes_max", "1MiB", Kind::Size, "", "the keys and values of those; one message may be more"),
-    setting(
-        "backoff_min",
-        "100ms",
-        Kind::Duration,
-        "",
-        "the first wait after a failure; each that follows is twice as long, and by chance up to half shorter",
-    ),
-    setting("backoff_max", "30s", Kind::Duration, "", "the longest wait after a failure"),
+    BACKOFF[0],
+    BACKOFF[1],
     setting("brokers", "", Kind::List, "", "the addresses to begin with, `HOST:PORT`"),
     setting("topic", "", Kind::Text, "", "the topic that it reads; how far it came is kept for each of its partitions"),
     setting("group", "", Kind::Text, "", "the consumer group whose members share the partitions; unset: `fourfold.NAME`"),
@@ -148,17 +130,7 @@ pub struct KafkaSourceConfig {
 
 /// Types the sections; their texts are valid one by one already.
 pub(super) fn typed(texts: &super::Texts, errors: &mut Vec<String>) -> Vec<SourceConfig> {
-    let mut sources: Vec<SourceConfig> = Vec::new();
-    for source in &texts.sources {
-        match one(texts, source) {
-            Ok(source) if sources.iter().any(|other| other.name == source.name) => {
-                errors.push(format!("two sources are called `{}`; each has a name of its own", source.name));
-            }
-            Ok(source) => sources.push(source),
-            Err(error) => errors.push(error),
-        }
-    }
-    sources
+    section::typed(&texts.sources, "sources", |source| one(texts, source), errors)
 }
 
 fn one(texts: &super::Texts, source: &SectionTexts) -> Result<SourceConfig, String> {
@@ -177,8 +149,8 @@ fn one(texts: &super::Texts, source: &SectionTexts) -> Result<SourceConfig, Stri
         mode: mode(source.of("mode")),
         key: if source.of("key") == "message" { KeyFrom::Message } else { KeyFrom::Value },
         key_prefix: source.of("key_prefix").to_owned(),
-        claims: serde_json::from_str(source.of("claims")).unwrap_or_default(),
-        begin: if source.of("begin") == "now" { Begin::Now } else { Begin::First },
+        claims: source.claims(),
+        begin: source.begin(),
         pace: SourcePace {
             batch_rows_max: source.count("batch_rows_max"),
             batch_bytes_max: source.bytes("batch_bytes_max").max(1),
