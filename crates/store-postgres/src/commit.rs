@@ -1,9 +1,11 @@
 //! One commit: side records are compared, steps settled under row locks and written, the events put into the outbox last.
 //!
 //! Rows are locked as they are loaded, all of a commit's in the order of their keys. A row that is referred to is locked against its deletion
-//! by whoever refers to it. What the database refuses because two commits met is tried again, from the beginning.
+//! by whoever refers to it. What the database refuses because two commits met is tried again, from the beginning. Single writes that come
+//! together are one transaction: see [`group`].
 
 mod counters;
+mod group;
 mod several;
 mod side;
 mod texts;
@@ -19,8 +21,8 @@ use fourfold_plan::{Before, Moment, Probe, Settled, Settling, WritePlan};
 use fourfold_store::record::Record;
 use fourfold_store::sql::{Dialect, NodeWriter, Table};
 use fourfold_store::{CommitError, Committed, SettledStep, Side};
-use futures_util::TryStreamExt;
 use futures_util::future::{join, join3};
+use futures_util::{Future, TryStreamExt};
 
 use crate::Inner;
 use crate::error::{Fail, misformed, refusal, told, unavailable};
@@ -30,9 +32,10 @@ use crate::read::constants;
 use crate::system::locks;
 use crate::value::{Bound, Raw, computed};
 
+pub use group::Groups;
 pub use texts::Texts;
-use write::Loaded;
 pub use write::key_text;
+use write::{Heads, Loaded};
 
 /// How often a commit that met another is tried.
 const TRIES_MAX: u32 = 12;
@@ -79,6 +82,10 @@ type Steps = Vec<Result<SettledStep, Error>>;
 
 /// Commits a plan with its side records, or nothing.
 pub async fn commit(inner: Arc<Inner>, plan: WritePlan, side: Vec<Side>) -> Result<Committed, CommitError> {
+    let plan = match group::commit(&inner, plan, &side).await {
+        Ok(done) => return done,
+        Err(plan) => plan,
+    };
     let mut tries = 0;
     loop {
         tries += 1;
@@ -110,56 +117,48 @@ fn pause(tries: u32) -> Duration {
 }
 
 /// One try, in a transaction of its own.
-async fn once(inner: &Arc<Inner>, plan: &WritePlan, side: &[Side]) -> Done<Steps> {
+async fn once(inner: &Inner, plan: &WritePlan, side: &[Side]) -> Done<Steps> {
     let texts = inner.texts(plan.model());
     let lent = Lent::take(&inner.pooled).await?;
-    let done = begun(inner, &lent, plan, &texts, side).await;
+    let done = begun(inner, lent.client()?, plan, &texts, side).await;
+    ended(inner, lent, done).await
+}
+
+/// Gives a connection back, as its transaction came out.
+async fn ended<T>(inner: &Inner, lent: Lent, done: Done<T>) -> Done<T> {
     if matches!(done, Err(Stop::Failed(Fail::Stale))) {
         lent.client()?.forget_statements();
     }
-    let steps = lent.ended(done).await?;
+    let done = lent.ended(done).await?;
     inner.committed();
-    Ok(steps)
+    Ok(done)
 }
 
-async fn begun(inner: &Inner, lent: &Lent, plan: &WritePlan, texts: &Texts, side: &[Side]) -> Done<Steps> {
-    let client = lent.client()?;
-    let statement = client.prepared(BEGUN).await?;
-    let random = uuid::Uuid::new_v4().as_u128() ^ uuid::Uuid::new_v4().as_u128().rotate_left(64);
-    let mut committing = Committing {
-        inner,
-        client,
-        texts,
-        plan,
-        moment: Moment { now: 0, random },
-        record: Record::default(),
-        bytes: 0,
-        loaded: HashMap::new(),
-        touched: HashSet::new(),
-        going: HashSet::new(),
-        given: HashSet::new(),
-        steps: Vec::new(),
-        waiting: Vec::new(),
-        waiting_bytes: 0,
-    };
+async fn begun(inner: &Inner, client: &Pooled, plan: &WritePlan, texts: &Texts, side: &[Side]) -> Done<Steps> {
+    let mut committing = Committing::new(inner, client, texts, plan);
     // A request that is sent twice must meet its record, not the row that it made: with side records, rows are loaded after them.
-    let first = async { if side.is_empty() { committing.load_heads().await } else { Ok(Vec::new()) } };
-    let begin = format!("{}; SELECT pg_advisory_xact_lock_shared({})", client.begin("", None), locks::MODEL);
-    let (begun, state, first) = join3(client.batch_execute(&begin), client.query_one(&statement, &[]), first).await;
-    begun?;
-    let state = state?;
-    if state.try_get::<_, i64>(0)?.cast_unsigned() != plan.model().fingerprint {
-        return Err(unavailable("the store is being migrated to another model; try again").into());
-    }
-    let now = inner.not_before(state.try_get(1)?);
-    let first = first?;
+    let first = async { if side.is_empty() { committing.load_heads(Heads::of(plan)).await } else { Ok(Vec::new()) } };
+    let (now, first) = begin(inner, client, plan.model(), "", first).await?;
     committing.moment.now = now;
     let versions = committing.expect(side).await?;
-    let first = if side.is_empty() { first } else { committing.load_heads().await? };
+    let first = if side.is_empty() { first } else { committing.load_heads(Heads::of(plan)).await? };
     committing.loaded.extend(first);
     let steps = if plan.each() { committing.each().await? } else { committing.all().await? };
     committing.finish(side, &versions, &steps).await?;
     Ok(steps)
+}
+
+/// Begins a transaction, with what is to be read first: all is sent at once. The moment, and what was read.
+async fn begin<T>(inner: &Inner, client: &Pooled, model: &Model, settings: &str, first: impl Future<Output = Done<T>>) -> Done<(i64, T)> {
+    let statement = client.prepared(BEGUN).await?;
+    let begin = format!("{};{settings} SELECT pg_advisory_xact_lock_shared({})", client.begin("", None), locks::MODEL);
+    let (begun, state, first) = join3(client.batch_execute(&begin), client.query_one(&statement, &[]), first).await;
+    begun?;
+    let state = state?;
+    if state.try_get::<_, i64>(0)?.cast_unsigned() != model.fingerprint {
+        return Err(unavailable("the store is being migrated to another model; try again").into());
+    }
+    Ok((inner.not_before(state.try_get(1)?), first?))
 }
 
 /// A commit under way.
@@ -187,7 +186,27 @@ pub struct Committing<'a> {
     waiting_bytes: usize,
 }
 
-impl Committing<'_> {
+impl<'a> Committing<'a> {
+    fn new(inner: &'a Inner, client: &'a Pooled, texts: &'a Texts, plan: &'a WritePlan) -> Committing<'a> {
+        let random = uuid::Uuid::new_v4().as_u128() ^ uuid::Uuid::new_v4().as_u128().rotate_left(64);
+        Committing {
+            inner,
+            client,
+            texts,
+            plan,
+            moment: Moment { now: 0, random },
+            record: Record::default(),
+            bytes: 0,
+            loaded: HashMap::new(),
+            touched: HashSet::new(),
+            going: HashSet::new(),
+            given: HashSet::new(),
+            steps: Vec::new(),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+        }
+    }
+
     fn model(&self) -> &Model {
         self.plan.model()
     }
@@ -263,6 +282,13 @@ impl Committing<'_> {
     }
 
     async fn step(&mut self, step: usize) -> Done<SettledStep> {
+        let (done, settled) = self.settled(step).await?;
+        self.write_or_wait(step, settled, self.plan.head(step).key.is_some()).await?;
+        Ok(done)
+    }
+
+    /// What a step comes to, and its answer.
+    async fn settled(&mut self, step: usize) -> Done<(SettledStep, Box<Settled>)> {
         let plan = self.plan;
         self.going.clear();
         let head = plan.head(step);
@@ -279,8 +305,7 @@ impl Committing<'_> {
             change: settled.change,
             answer: settled.answer.take(),
         };
-        self.write_or_wait(step, settled, head.key.is_some()).await?;
-        Ok(done)
+        Ok((done, settled))
     }
 
     /// A row that was loaded with the others; one that this commit has written since is loaded anew.
@@ -363,24 +388,33 @@ impl Committing<'_> {
     /// Puts what the commit came to into its side records and the outbox, and commits.
     async fn finish(&mut self, side: &[Side], versions: &[u64], steps: &Steps) -> Done<()> {
         self.put_sides(side, versions, steps).await?;
-        let commit = self.client.batch_execute("COMMIT");
         if self.record.count() == 0 {
-            return commit.await.map_err(|error| at_commit(&error));
+            return self.client.batch_execute("COMMIT").await.map_err(|error| at_commit(&error));
         }
         let text = "INSERT INTO fourfold_outbox (count, generation, at, by, events) VALUES ($1, $2, $3, $4, $5)";
-        let statement = self.client.prepared(text).await?;
-        let count = i64::try_from(self.record.count()).unwrap_or(i64::MAX);
-        let generation = i32::try_from(self.plan.generation()).unwrap_or(i32::MAX);
         let by: &str = self.plan.by();
-        let parameters: [&dyn Parameter; 5] = [&count, &generation, &self.moment.now, &by, &self.record.bytes()];
-        // Last, so that its number comes after the locks on its rows: for one row, the order of numbers is the order of commits.
-        let (put, done) = join(self.client.execute(&statement, &parameters), commit).await;
-        match put {
-            // It was refused before the commit, which has committed nothing then.
-            Err(error) if error.as_db_error().is_some() => Err(error.into()),
-            Err(error) => Err(at_commit(&error)),
-            Ok(_) => done.map_err(|error| at_commit(&error)),
-        }
+        put_and_commit(self.client, text, &[&self.count(), &self.generation(), &self.moment.now, &by, &self.record.bytes()]).await
+    }
+
+    fn count(&self) -> i64 {
+        i64::try_from(self.record.count()).unwrap_or(i64::MAX)
+    }
+
+    fn generation(&self) -> i32 {
+        i32::try_from(self.plan.generation()).unwrap_or(i32::MAX)
+    }
+}
+
+/// Puts events into the outbox, and commits: last, so that their number comes after the locks on their rows. For one row, the order of numbers
+/// is the order of commits.
+async fn put_and_commit(client: &Pooled, text: &str, parameters: &[&dyn Parameter]) -> Done<()> {
+    let statement = client.prepared(text).await?;
+    let (put, done) = join(client.execute(&statement, parameters), client.batch_execute("COMMIT")).await;
+    match put {
+        // It was refused before the commit, which has committed nothing then.
+        Err(error) if error.as_db_error().is_some() => Err(error.into()),
+        Err(error) => Err(at_commit(&error)),
+        Ok(_) => done.map_err(|error| at_commit(&error)),
     }
 }
 

@@ -43,7 +43,7 @@ use fourfold_store::{
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, Semaphore, watch};
 
-use commit::Texts;
+use commit::{Groups, Texts};
 pub use connect::CONNECTIONS;
 use connect::{Connections, MAINTENANCE_CONNECTIONS, Target};
 use error::{Fail, unavailable};
@@ -90,6 +90,7 @@ pub(crate) struct Inner {
     committed: Notify,
     closed: watch::Sender<bool>,
     commits: Arc<Semaphore>,
+    groups: Groups,
     holder: String,
     /// Begun when it is first asked for.
     bus: OnceLock<Arc<bus::PostgresBus>>,
@@ -150,6 +151,7 @@ impl PostgresStore {
             committed: Notify::new(),
             closed: watch::Sender::new(false),
             commits: Arc::new(Semaphore::new(COMMITS_MAX)),
+            groups: Groups::default(),
             holder: uuid::Uuid::new_v4().simple().to_string(),
             bus: OnceLock::new(),
         });

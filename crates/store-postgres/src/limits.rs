@@ -28,3 +28,5 @@ pub const STATEMENT_MAX: Duration = Duration::from_secs(60);
 pub const STILL_MAX: Duration = Duration::from_secs(15);
 /// How long a lock is waited for, in seconds (`lock_timeout`).
 pub const LOCK_WAIT_MAX: Duration = Duration::from_secs(20);
+/// How long a group of commits waits for a lock, in milliseconds; then each of them goes on alone, and only the one that needs it waits.
+pub const GROUP_LOCK_WAIT_MAX: Duration = Duration::from_millis(200);

@@ -220,7 +220,7 @@ macro_rules! parameters {
 
 parameters! {
     i16 => INT2, i32 => INT4, i64 => INT8, Option<i64> => INT8, &str => TEXT, String => TEXT, &[u8] => BYTEA, Vec<u8> => BYTEA,
-    Vec<String> => TEXT_ARRAY, &[String] => TEXT_ARRAY, Vec<i64> => INT8_ARRAY,
+    Vec<String> => TEXT_ARRAY, &[String] => TEXT_ARRAY, Vec<&str> => TEXT_ARRAY, Vec<i64> => INT8_ARRAY, Vec<&[u8]> => BYTEA_ARRAY,
 }
 
 impl Parameter for Bound {

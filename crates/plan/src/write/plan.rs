@@ -46,6 +46,10 @@ impl WritePlan {
     pub fn deletes(&self, step: usize) -> bool {
         self.steps.get(step).is_some_and(|step| step.prepared.write.kind == WriteKind::Delete)
     }
+    /// Whether a step changes a row that must be there.
+    pub fn updates(&self, step: usize) -> bool {
+        self.steps.get(step).is_some_and(|step| step.prepared.write.kind == WriteKind::Update)
+    }
     /// How many steps.
     pub fn len(&self) -> usize {
         self.steps.len()

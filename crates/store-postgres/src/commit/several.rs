@@ -10,6 +10,7 @@ use fourfold_op::{Change, Error};
 use fourfold_plan::Settled;
 use fourfold_store::CommitError;
 
+use super::texts::TableTexts;
 use super::write::payload;
 use super::{Committing, Done, Stop};
 use crate::error::misformed;
@@ -19,9 +20,7 @@ use crate::value::{Bound, bound_column};
 impl Committing<'_> {
     /// Whether new rows of an entity can wait for others.
     pub(super) fn may_wait(&self, entity: EntityId) -> bool {
-        self.plan.each()
-            && !self.is_adopted(entity)
-            && self.texts.table(entity).is_ok_and(|texts| texts.writes.several > 1 && texts.writes.owned.is_empty())
+        self.plan.each() && !self.is_adopted(entity) && self.texts.table(entity).is_ok_and(TableTexts::takes_arrays)
     }
 
     /// Writes what a step settled, now or with others.
@@ -57,7 +56,11 @@ impl Committing<'_> {
         let waiting = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
         let Some(entity) = waiting.first().map(|(_, first, _)| first.entity) else { return Ok(()) };
-        let mut inserted = self.insert_rows(entity, &waiting).await?;
+        let rows: Vec<&Settled> = waiting.iter().map(|(_, settled, _)| settled.as_ref()).collect();
+        let mut inserted = self.insert_rows(entity, &rows).await?;
+        for settled in rows {
+            self.counted(settled).await?;
+        }
         for (step, settled, keyed) in &waiting {
             let done = match inserted.remove(&settled.key) {
                 true => self.event(settled),
@@ -77,18 +80,15 @@ impl Committing<'_> {
     }
 
     /// The keys of the rows that met no others.
-    async fn insert_rows(&self, entity: EntityId, waiting: &[(usize, Box<Settled>, bool)]) -> Done<HashSet<Value>> {
+    pub(super) async fn insert_rows(&self, entity: EntityId, waiting: &[&Settled]) -> Done<HashSet<Value>> {
         let (model, writes) = (self.model(), &self.texts.table(entity)?.writes);
         let statement = self.client.prepared(&writes.insert_several).await?;
         let columns: Vec<Bound> = writes
             .columns
             .iter()
-            .map(|(field, codec)| bound_column(model, *codec, waiting.iter().map(|(_, settled, _)| settled.row.value(*field))))
+            .map(|(field, codec)| bound_column(model, *codec, waiting.iter().map(|settled| settled.row.value(*field))))
             .collect();
         let rows = self.rows(&statement, columns).await?;
-        for (_, settled, _) in waiting {
-            self.counted(settled).await?;
-        }
         let key = |row: &tokio_postgres::Row| {
             Ok(value_at(model, key_codec(model, entity), row, 0)?.ok_or_else(|| misformed(&model.entity(entity).table))?)
         };

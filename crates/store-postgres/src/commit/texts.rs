@@ -43,6 +43,11 @@ impl Texts {
 }
 
 impl TableTexts {
+    /// Whether rows that are created can be sent as arrays: those that meet others are then left out, and nothing fails.
+    pub(super) fn takes_arrays(&self) -> bool {
+        self.writes.several > 1 && self.writes.owned.is_empty()
+    }
+
     fn of(model: &Model, schema: &Schema, id: EntityId) -> TableTexts {
         let entity = model.entity(id);
         let stored = entity.fields.iter().filter(|field| !matches!(field.ty.base, Base::Owned(_)));

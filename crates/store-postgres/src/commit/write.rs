@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use fourfold_model::{EntityId, FieldId, KEY, Model, OnDelete, REVISION, Row, Value};
 use fourfold_op::{Change, Error};
-use fourfold_plan::{Reference, Settled};
+use fourfold_plan::{Reference, Settled, WritePlan};
 use fourfold_store::record::RecordedEvent;
 use fourfold_store::sql::{Codec, Dialect, TableWrites};
 use futures_util::FutureExt;
@@ -33,18 +33,34 @@ pub fn key_text(key: &Value) -> String {
     }
 }
 
-impl Committing<'_> {
-    /// The rows of all steps, locked in the order of their keys.
-    pub(super) async fn load_heads(&self) -> Done<Vec<((EntityId, Value), Loaded)>> {
-        let mut wanted: BTreeMap<(u16, bool), Vec<Value>> = BTreeMap::new();
-        for step in 0..self.plan.len() {
-            let head = self.plan.head(step);
+/// Keys to lock and load: of an entity, and whether its row is to be deleted.
+#[derive(Debug, Default)]
+pub struct Heads(BTreeMap<(u16, bool), Vec<Value>>);
+
+impl Heads {
+    /// Of all steps of a plan.
+    pub fn of(plan: &WritePlan) -> Heads {
+        let mut heads = Heads::default();
+        heads.add(plan);
+        heads
+    }
+
+    /// Those of another plan.
+    pub fn add(&mut self, plan: &WritePlan) {
+        for step in 0..plan.len() {
+            let head = plan.head(step);
             if let Some(key) = head.key {
-                wanted.entry((head.entity.0, self.plan.deletes(step))).or_default().push(key.clone());
+                self.0.entry((head.entity.0, plan.deletes(step))).or_default().push(key.clone());
             }
         }
+    }
+}
+
+impl Committing<'_> {
+    /// The rows of all heads, locked in the order of their keys.
+    pub(super) async fn load_heads(&self, heads: Heads) -> Done<Vec<((EntityId, Value), Loaded)>> {
         let mut found = Vec::new();
-        for ((entity, to_delete), mut keys) in wanted {
+        for ((entity, to_delete), mut keys) in heads.0 {
             let mut seen = std::collections::HashSet::new();
             keys.retain(|key| seen.insert(key.clone()));
             found.extend(self.load(EntityId(entity), &keys, to_delete).await?);
@@ -145,7 +161,7 @@ impl Committing<'_> {
         .boxed()
     }
 
-    async fn insert(&mut self, settled: &Settled, keyed: bool) -> Done<()> {
+    pub(super) async fn insert(&self, settled: &Settled, keyed: bool) -> Done<()> {
         let writes = &self.texts.table(settled.entity)?.writes;
         let statement = self.client.prepared(&writes.insert).await?;
         let model = self.model();
@@ -179,7 +195,7 @@ impl Committing<'_> {
         if deleted { Err(Stop::Again) } else { Ok(()) }
     }
 
-    async fn update(&mut self, settled: &Settled) -> Done<()> {
+    pub(super) async fn update(&self, settled: &Settled) -> Done<()> {
         let model: &Model = self.plan.model();
         let writes = &self.texts.table(settled.entity)?.writes;
         let stored = writes.columns.iter().filter(|(field, _)| *field == REVISION || settled.changed_fields.contains(field));
