@@ -122,6 +122,28 @@ fn rows_of_relations_come_for_all_parents_at_once() {
     );
 }
 
+/// A primary key's index has nulls last, an index that ends in the key has them first: each serves only an order of its own.
+#[test]
+fn a_list_in_the_order_of_its_keys_is_in_that_of_the_index_that_leads_to_it() {
+    let ordered = |filter: Option<Expr>, descending| {
+        let list = List { filter, order: vec![OrderBy { hops: Vec::new(), field: KEY, descending }], ..List::default() };
+        let text = sql(Select { entity: ITEM, kind: SelectKind::List(list), fields: vec![KEY], nested: Vec::new() }, &[]).rows.text;
+        let (_, rest) = text.split_once(" ORDER BY ").expect("an order");
+        rest.split_once(" LIMIT ").expect("a page").0.to_owned()
+    };
+    let of = |field| compare(Compare::Equal, column(field, Base::Uuid), literal(Value::Uuid([1; 16]), Base::Uuid));
+    let counted = || compare(Compare::Equal, column(item::COUNT, Base::Int), int(1));
+    for (filter, descending, expect) in [
+        (None, false, r#"t0."id""#),
+        (None, true, r#"t0."id" DESC"#),
+        (Some(counted()), false, r#"t0."id""#),
+        (Some(of(item::OWNER)), false, r#"t0."id" NULLS FIRST"#),
+        (Some(Expr::boolean(ExprKind::And(vec![counted(), of(item::OWNER)]))), true, r#"t0."id" DESC NULLS LAST"#),
+    ] {
+        assert_eq!(ordered(filter, descending), expect);
+    }
+}
+
 #[test]
 fn groups_follow_the_calendar_of_utc() {
     let group_by = vec![GroupBy { field: item::AT, by: Some(Truncate::Week) }, GroupBy { field: item::DAY, by: Some(Truncate::Month) }];
