@@ -38,11 +38,11 @@ async fn a_list_in_the_order_of_its_keys_sorts_nothing() {
     // So few rows would be read whole, and sorted.
     client.batch_execute("SET enable_seqscan = off; SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan").await.unwrap();
     let owned = || compare(Compare::Equal, column(item::OWNER, Base::Uuid), literal(Value::Uuid([1; 16]), Base::Uuid));
-    for (filter, values, descending) in [
-        (None, "20", false),
-        (None, "20", true),
-        (Some(owned()), "'01010101-0101-0101-0101-010101010101', 20", false),
-        (Some(owned()), "'01010101-0101-0101-0101-010101010101', 20", true),
+    for (filter, values, index, descending) in [
+        (None, "20", "key:", false),
+        (None, "20", "key:", true),
+        (Some(owned()), "'01010101-0101-0101-0101-010101010101', 20", "index:", false),
+        (Some(owned()), "'01010101-0101-0101-0101-010101010101', 20", "index:", true),
     ] {
         let text = text(filter, descending);
         let prepared = format!("DEALLOCATE ALL; PREPARE page AS {text}");
@@ -50,5 +50,6 @@ async fn a_list_in_the_order_of_its_keys_sorts_nothing() {
         let lines = client.query_typed(&format!("EXPLAIN EXECUTE page({values})"), &[]).await.unwrap();
         let plan: Vec<String> = lines.iter().map(|row| row.get(0)).collect();
         assert!(plan.iter().all(|line| !line.contains("Sort")), "{text}\n{plan:#?}");
+        assert!(plan.iter().any(|line| line.contains(index)), "{text}\n{plan:#?}");
     }
 }

@@ -17,7 +17,7 @@ use super::{Codec, Dialect, owner_number, quoted};
 pub struct FetchSql {
     /// The entity.
     pub entity: EntityId,
-    /// Slots of its row.
+    /// Slots of its row, up to the last that is read.
     pub width: usize,
     /// The rows. As a child: those of all parents, the parent's number (from 1) first.
     pub rows: Statement,
@@ -120,10 +120,9 @@ struct Compiler<'m> {
 impl Compiler<'_> {
     fn fetch(&self) -> FetchSql {
         let fetch = self.fetch;
-        let fields = &self.model.entity(fetch.entity).fields;
         FetchSql {
             entity: fetch.entity,
-            width: fields.len(),
+            width: fetch.width(),
             rows: self.rows(),
             rows_of_one: self.rows_of_one(),
             rows_of_all: self.rows_of_all(),
@@ -294,13 +293,20 @@ impl Compiler<'_> {
     }
 
     /// The same beside each key. The rows are numbered as they come in their order, so that nothing is compared twice; the number is the last
-    /// column.
+    /// column. In the order of their keys they need no number: the reader sees whether they came so.
     fn pages_beside(&self, page: &PageFetch, field: FieldId) -> Statement {
         let mut writer = self.writer();
         writer.put("SELECT k.number, p.* FROM ");
         self.put_keys_table(&mut writer, field);
         writer.put(" CROSS JOIN LATERAL (SELECT ");
         self.put_columns(&mut writer);
+        if by_key(page).is_some() {
+            writer.put(" FROM ");
+            self.put_from(&mut writer);
+            self.put_rows_of_page(&mut writer, page, field);
+            writer.put(") AS p");
+            return writer.statement;
+        }
         writer.put(", row_number() OVER (");
         self.put_order(&mut writer, page);
         writer.put(") AS \"fourfold order\" FROM ");
@@ -519,7 +525,7 @@ impl Compiler<'_> {
 }
 
 /// The only key of a page's order, where that is the rows' own.
-fn by_key(page: &PageFetch) -> Option<&OrderKey> {
+pub fn by_key(page: &PageFetch) -> Option<&OrderKey> {
     match page.order.as_slice() {
         [by] if by.slot == Some(KEY) => Some(by),
         _ => None,

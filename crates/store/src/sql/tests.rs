@@ -109,7 +109,7 @@ fn rows_of_relations_come_for_all_parents_at_once() {
     let items = &people.children[0].fetch;
     assert_eq!(
         items.rows.text,
-        r#"SELECT k.number, p.* FROM unnest($1::uuid[]) WITH ORDINALITY AS k(value, number) CROSS JOIN LATERAL (SELECT t0."id", t0."revision", t0."owner_id", row_number() OVER ( ORDER BY t0."id" NULLS FIRST) AS "fourfold order" FROM "item" AS t0 WHERE t0."owner_id" = k.value ORDER BY t0."id" NULLS FIRST LIMIT $2::int8 + 1) AS p ORDER BY k.number, p."fourfold order""#
+        r#"SELECT k.number, p.* FROM unnest($1::uuid[]) WITH ORDINALITY AS k(value, number) CROSS JOIN LATERAL (SELECT t0."id", t0."revision", t0."owner_id" FROM "item" AS t0 WHERE t0."owner_id" = k.value ORDER BY t0."id" NULLS FIRST LIMIT $2::int8 + 1) AS p"#
     );
     assert!(items.rows_of_all.is_none(), "which PostgreSQL would sort first");
     assert_eq!(
@@ -119,6 +119,18 @@ fn rows_of_relations_come_for_all_parents_at_once() {
     assert_eq!(
         items.children[0].fetch.rows.text,
         r#"SELECT k.number, t0."id", t0."revision" FROM unnest($1::uuid[]) WITH ORDINALITY AS k(value, number) CROSS JOIN "person" AS t0 WHERE t0."id" = k.value"#
+    );
+}
+
+#[test]
+fn rows_of_relations_in_another_order_are_numbered_in_it() {
+    let order = vec![OrderBy { hops: Vec::new(), field: item::COUNT, descending: true }];
+    let items = List { size: Some(Operand(0)), order, ..List::default() };
+    let items = Nested { relation: PERSON_ITEMS, fields: vec![KEY], nested: Vec::new(), list: items };
+    let people = sql(Select { nested: vec![items], ..list(None, Vec::new()) }, &[Value::Int(2)]);
+    assert_eq!(
+        people.children[0].fetch.rows.text,
+        r#"SELECT k.number, p.* FROM unnest($1::uuid[]) WITH ORDINALITY AS k(value, number) CROSS JOIN LATERAL (SELECT t0."id", t0."revision", t0."count", row_number() OVER ( ORDER BY t0."count" DESC NULLS LAST, t0."id" DESC NULLS LAST) AS "fourfold order" FROM "item" AS t0 WHERE t0."owner_id" = k.value ORDER BY t0."count" DESC NULLS LAST, t0."id" DESC NULLS LAST LIMIT $2::int8 + 1) AS p ORDER BY k.number, p."fourfold order""#
     );
 }
 
