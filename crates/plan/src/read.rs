@@ -82,6 +82,13 @@ pub struct Fetch {
     pub children: Vec<Child>,
 }
 
+impl Fetch {
+    /// Slots of its rows, up to the last that is read.
+    pub fn width(&self) -> usize {
+        self.columns.iter().chain(&self.owned).map(|field| usize::from(field.0) + 1).max().unwrap_or(0)
+    }
+}
+
 /// What a [`Fetch`] asks.
 #[derive(Clone, Debug)]
 pub enum FetchKind {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use deadpool_postgres::Object;
+use futures_util::FutureExt;
 
 use crate::connect::{Connections, Target};
 use crate::error::Fail;
@@ -49,10 +50,17 @@ impl Lent {
         }
     }
 
-    /// Gives it back when its transaction, which read, has ended; nobody waits for that.
+    /// Gives it back when its transaction, which read, has ended; nobody waits for that. On a session what the next user sends comes after it, so
+    /// the next need not wait either; a pooler could hand that to another session.
     pub fn end_reading(mut self) {
-        if let Some(client) = self.client.take() {
+        let Some(client) = self.client.take() else { return };
+        if !client.is_session() {
             tokio::spawn(end(client, "COMMIT"));
+            return;
+        }
+        // The first look at it sends it; its answer is dropped by the connection.
+        if let Some(Err(_)) = client.batch_execute("COMMIT").now_or_never() {
+            drop(Object::take(client.into_inner()));
         }
     }
 

@@ -11,6 +11,7 @@ use fourfold_op::{Answered, Cursor, Deadline, Error, Joined, Page, Record};
 use fourfold_plan::{Fetch, FetchKind, Link, PageFetch, ReadPlan};
 use fourfold_store::Snapshot;
 use fourfold_store::sql::fetched::{Wanted, average, join_owned, limit};
+use fourfold_store::sql::read::by_key;
 use fourfold_store::sql::{Codec, FetchSql, Fetched, GroupColumn, KindSql, Measured, OwnedSql, Source, Statement};
 use futures_util::future::{BoxFuture, join, join_all, join3};
 use futures_util::{FutureExt, TryStreamExt, pin_mut};
@@ -23,7 +24,7 @@ use crate::error::{Fail, all, late, misformed, sum_overflow, unavailable};
 use crate::lent::Lent;
 use crate::pooled::Pooled;
 use crate::system::{STATE, State};
-use crate::value::{Bound, Raw, bound, bound_array, taken, whole};
+use crate::value::{Bound, Raw, Text, Whole, bound, bound_array, taken, whole};
 
 /// The mode of a transaction that reads.
 pub const ONE_SNAPSHOT: &str = " ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -190,6 +191,9 @@ impl Reading<'_> {
         };
         let (rows, totals) = join(rows, self.totals(sql, &keys)).await;
         let mut fetched = rows?;
+        if let Some(by) = by_key(page) {
+            fetched.order_by_key(by.descending);
+        }
         let mut pages: Vec<Page> = parents.iter().map(|_| Page::default()).collect();
         for (number, total, capped) in totals? {
             if let Some(page) = usize::try_from(number - 1).ok().and_then(|index| pages.get_mut(index)) {
@@ -260,7 +264,9 @@ impl Reading<'_> {
         let mut record = Vec::with_capacity(sql.width);
         for (field, codec) in &sql.columns {
             let value = value(*codec, at)?;
-            record.resize_with(usize::from(field.0), Value::default);
+            while record.len() < usize::from(field.0) {
+                record.push(Value::Null);
+            }
             record.push(value);
             at += 1;
         }
@@ -329,8 +335,17 @@ fn keys_of(records: &[Record]) -> Vec<Value> {
     records.iter().map(|record| record.row.value(KEY).clone()).collect()
 }
 
-/// The value in a column of a row; `None` inside where it is not of its type.
+/// The value in a column of a row; `None` inside where it is not of its type. Most are whole numbers and texts, which take a way of their own.
+#[inline]
 pub fn value_at(model: &Model, codec: Codec, row: &tokio_postgres::Row, at: usize) -> Result<Option<Value>, Fail> {
+    match codec {
+        Codec::Int => Ok(row.try_get::<_, Option<Whole>>(at)?.map_or(Some(Value::Null), |Whole(number)| number.map(Value::Int))),
+        Codec::Text => Ok(row.try_get::<_, Option<Text<'_>>>(at)?.map_or(Some(Value::Null), |Text(text)| text.map(Value::text))),
+        _ => other_at(model, codec, row, at),
+    }
+}
+
+fn other_at(model: &Model, codec: Codec, row: &tokio_postgres::Row, at: usize) -> Result<Option<Value>, Fail> {
     let raw: Option<Raw<'_>> = row.try_get(at)?;
     Ok(taken(model, codec, raw.as_ref()))
 }

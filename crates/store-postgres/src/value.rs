@@ -178,6 +178,36 @@ impl<'a> FromSql<'a> for Raw<'a> {
     }
 }
 
+/// A whole number of any width; `None` where it is none.
+pub struct Whole(pub Option<i64>);
+
+impl<'a> FromSql<'a> for Whole {
+    #[inline]
+    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Whole, Failed> {
+        Ok(Whole(if *ty == Type::NUMERIC { numeric::take(raw, 0) } else { take_int(raw, ty) }))
+    }
+
+    #[inline]
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+/// A text; `None` where it is not UTF-8.
+pub struct Text<'a>(pub Option<&'a str>);
+
+impl<'a> FromSql<'a> for Text<'a> {
+    #[inline]
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Text<'a>, Failed> {
+        Ok(Text(text(raw)))
+    }
+
+    #[inline]
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
 /// The value that a column holds; `None` when it is not of that form (somebody else wrote it).
 pub fn taken(model: &Model, codec: Codec, raw: Option<&Raw<'_>>) -> Option<Value> {
     match (codec, raw) {

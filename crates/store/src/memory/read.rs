@@ -144,7 +144,7 @@ impl Reading<'_> {
 
     /// The slots that were asked for, less those that are masked.
     fn shown(&self, fetch: &Fetch, row: &Row) -> Row {
-        let mut shown = Row::nulls(row.0.len());
+        let mut shown = Row::nulls(fetch.width());
         for field in fetch.columns.iter().chain(&fetch.owned) {
             shown.set(*field, row.value(*field).clone());
         }

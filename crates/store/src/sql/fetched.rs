@@ -1,9 +1,10 @@
 //! Rows as statements bring them, on their way to records and pages: what every store of statements does alike, without any I/O.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fourfold_model::{Base, FieldId, Row, Value};
+use fourfold_model::{Base, FieldId, KEY, Row, Value};
 use fourfold_op::{Joined, Page, Record};
 use fourfold_plan::{Fetch, PageFetch, ReadPlan};
 
@@ -50,6 +51,33 @@ impl Fetched {
         }
         self.hidden = moved;
         counts
+    }
+
+    /// Puts rows into the order of their parents' numbers, then of their keys, where they did not come in it.
+    pub fn order_by_key(&mut self, descending: bool) {
+        let order = |one: usize, other: usize| {
+            let key = |index: usize| self.records.get(index).map(|record| record.row.value(KEY));
+            let by_key = key(one).zip(key(other)).and_then(|(one, other)| one.compare(other)).unwrap_or(Ordering::Equal);
+            self.parents.get(one).cmp(&self.parents.get(other)).then(if descending { by_key.reverse() } else { by_key })
+        };
+        if (1..self.records.len()).all(|index| order(index - 1, index).is_lt()) {
+            return;
+        }
+        let mut places: Vec<usize> = (0..self.records.len()).collect();
+        places.sort_by(|one, other| order(*one, *other));
+        let mut moved = vec![0; places.len()];
+        for (to, from) in places.iter().enumerate() {
+            if let Some(place) = moved.get_mut(*from) {
+                *place = to;
+            }
+        }
+        let mut hidden = std::mem::take(&mut self.hidden);
+        hidden.iter_mut().for_each(|(row, _)| *row = moved.get(*row).copied().unwrap_or(*row));
+        hidden.sort_unstable();
+        self.hidden = hidden;
+        self.parents = in_places(std::mem::take(&mut self.parents), &moved);
+        self.keys = in_places(std::mem::take(&mut self.keys), &moved);
+        self.records = in_places(std::mem::take(&mut self.records), &moved);
     }
 
     /// Clears the owned lists that may not be seen, of those at a place of the fetch.
@@ -105,6 +133,12 @@ fn end_early(records: &mut Vec<Record>, page: &mut Page, most: usize) {
         records.truncate(at);
         page.more = true;
     }
+}
+
+fn in_places<T>(items: Vec<T>, places: &[usize]) -> Vec<T> {
+    let mut placed: Vec<_> = places.iter().zip(items).collect();
+    placed.sort_unstable_by_key(|(place, _)| **place);
+    placed.into_iter().map(|(_, item)| item).collect()
 }
 
 fn retain<T>(items: &mut Vec<T>, keep: &[bool]) {
@@ -208,4 +242,27 @@ pub fn average(base: Base, sum: &Value, count: i64) -> Value {
 /// Whether the children of a fetch and the owned lists in it must be read after its rows.
 pub fn has_more(fetch: &Fetch) -> bool {
     !fetch.children.is_empty() || !fetch.owned.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn rows_are_put_in_the_order_of_their_keys_with_all_that_is_known_of_them() {
+        let record = |key: i64| Record { row: Row([Value::Int(key)].into()), nested: Vec::new() };
+        let came = || Fetched {
+            records: [5, 9, 7, 1].map(record).into(),
+            parents: vec![2, 1, 1, 2],
+            keys: Vec::new(),
+            hidden: vec![(0, 0), (2, 1)],
+        };
+        for (descending, keys, hidden) in [(false, [7, 9, 1, 5], [(0, 1), (3, 0)]), (true, [9, 7, 5, 1], [(1, 1), (2, 0)])] {
+            let mut fetched = came();
+            fetched.order_by_key(descending);
+            assert_eq!(fetched.records.iter().map(|record| record.row.value(KEY).clone()).collect::<Vec<_>>(), keys.map(Value::Int));
+            assert_eq!((fetched.parents, fetched.hidden), (vec![1, 1, 2, 2], hidden.to_vec()));
+        }
+    }
 }

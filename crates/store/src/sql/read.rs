@@ -3,11 +3,13 @@
 //! The count of statements is bounded by the plan alone, never by the rows: a child's rows are fetched for all parents at once, by
 //! their keys in one array.
 
+use fourfold_model::expr::Compare;
 use fourfold_model::{Base, EntityId, FieldId, KEY, Model, OwnedId};
 use fourfold_op::{Measure, Truncate};
-use fourfold_plan::{Child, Fetch, FetchKind, GroupFetch, Link, Node, PageFetch};
+use fourfold_plan::{Child, Fetch, FetchKind, GroupFetch, Link, Node, OrderKey, PageFetch};
 
 use super::node::{NodeWriter, Source, Statement, Table};
+use super::schema::{Index, indexes};
 use super::{Codec, Dialect, owner_number, quoted};
 
 /// The statements of a fetch and the meaning of their columns.
@@ -15,7 +17,7 @@ use super::{Codec, Dialect, owner_number, quoted};
 pub struct FetchSql {
     /// The entity.
     pub entity: EntityId,
-    /// Slots of its row.
+    /// Slots of its row, up to the last that is read.
     pub width: usize,
     /// The rows. As a child: those of all parents, the parent's number (from 1) first.
     pub rows: Statement,
@@ -118,10 +120,9 @@ struct Compiler<'m> {
 impl Compiler<'_> {
     fn fetch(&self) -> FetchSql {
         let fetch = self.fetch;
-        let fields = &self.model.entity(fetch.entity).fields;
         FetchSql {
             entity: fetch.entity,
-            width: fields.len(),
+            width: fetch.width(),
             rows: self.rows(),
             rows_of_one: self.rows_of_one(),
             rows_of_all: self.rows_of_all(),
@@ -171,9 +172,8 @@ impl Compiler<'_> {
 
     fn rows_of_all(&self) -> Option<Statement> {
         let (FetchKind::Page(page), Some(Link::Many(field))) = (&self.fetch.kind, self.link) else { return None };
-        let [by] = page.order.as_slice() else { return None };
         // PostgreSQL promises no order, and would sort them all to keep one.
-        if by.slot != Some(KEY) || by.descending || self.dialect == Dialect::Postgres {
+        if by_key(page)?.descending || self.dialect == Dialect::Postgres {
             return None;
         }
         let mut writer = self.writer();
@@ -293,13 +293,20 @@ impl Compiler<'_> {
     }
 
     /// The same beside each key. The rows are numbered as they come in their order, so that nothing is compared twice; the number is the last
-    /// column.
+    /// column. In the order of their keys they need no number: the reader sees whether they came so.
     fn pages_beside(&self, page: &PageFetch, field: FieldId) -> Statement {
         let mut writer = self.writer();
         writer.put("SELECT k.number, p.* FROM ");
         self.put_keys_table(&mut writer, field);
         writer.put(" CROSS JOIN LATERAL (SELECT ");
         self.put_columns(&mut writer);
+        if by_key(page).is_some() {
+            writer.put(" FROM ");
+            self.put_from(&mut writer);
+            self.put_rows_of_page(&mut writer, page, field);
+            writer.put(") AS p");
+            return writer.statement;
+        }
         writer.put(", row_number() OVER (");
         self.put_order(&mut writer, page);
         writer.put(") AS \"fourfold order\" FROM ");
@@ -371,9 +378,30 @@ impl Compiler<'_> {
     }
 
     /// SQLite's own order of nulls is ours: first ascending, last descending. PostgreSQL's is the other way round.
+    ///
+    /// A key is never null, and the index of a primary key is in PostgreSQL's own order: in another it would not serve. An index that leads to the
+    /// rows of some values ends in the key in our order.
     fn put_order(&self, writer: &mut NodeWriter<'_>, page: &PageFetch) {
         writer.put(" ORDER BY ");
+        let postgres = self.dialect == Dialect::Postgres;
+        if let Some(by) = by_key(page).filter(|_| postgres && self.link.is_none() && !self.is_led_to_by_index()) {
+            writer.put_value(&by.node);
+            let codec = writer.codec_of(&by.node);
+            writer.put(collation(self.dialect, codec));
+            return writer.put(if by.descending { " DESC" } else { "" });
+        }
         self.put_keys(writer, page, false);
+    }
+
+    /// Whether the filter fixes all columns of an index but the key that it ends in.
+    fn is_led_to_by_index(&self) -> bool {
+        let entity = self.model.entity(self.fetch.entity);
+        let fixed: Vec<u32> = fixed_columns(self.fetch.filter.as_ref()).map(|id| entity.field(id).number).collect();
+        let leads = |index: &Index| match index.columns.split_last() {
+            Some((_, before)) => !index.unique && before.iter().all(|(number, _)| fixed.contains(number)),
+            None => false,
+        };
+        indexes(self.dialect, entity).iter().any(leads)
     }
 
     fn put_keys(&self, writer: &mut NodeWriter<'_>, page: &PageFetch, mut following: bool) {
@@ -439,7 +467,7 @@ impl Compiler<'_> {
         self.fetch.owned.iter().enumerate().filter_map(|(place, field)| self.mask(*field).map(|mask| (place, mask)))
     }
 
-    fn extra_keys(&self) -> impl Iterator<Item = (usize, &fourfold_plan::OrderKey)> {
+    fn extra_keys(&self) -> impl Iterator<Item = (usize, &OrderKey)> {
         let order = match &self.fetch.kind {
             FetchKind::Page(page) => page.order.as_slice(),
             _ => &[],
@@ -494,6 +522,29 @@ impl Compiler<'_> {
         writer.put_number(i64::from(groups.limit) + 1);
         writer.statement
     }
+}
+
+/// The only key of a page's order, where that is the rows' own.
+pub fn by_key(page: &PageFetch) -> Option<&OrderKey> {
+    match page.order.as_slice() {
+        [by] if by.slot == Some(KEY) => Some(by),
+        _ => None,
+    }
+}
+
+/// The columns that a filter lets have one value.
+fn fixed_columns(filter: Option<&Node>) -> impl Iterator<Item = FieldId> {
+    let parts = match filter {
+        Some(Node::And(parts)) => parts.as_slice(),
+        filter => filter.map(std::slice::from_ref).unwrap_or_default(),
+    };
+    parts.iter().filter_map(|part| match part {
+        Node::Compare(Compare::Equal, a, _) => match **a {
+            Node::Column(0, field) => Some(field),
+            _ => None,
+        },
+        _ => None,
+    })
 }
 
 /// Texts are ordered by code point also where a column, of a table of others, was made with another order.

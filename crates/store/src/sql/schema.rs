@@ -270,7 +270,7 @@ fn fill(dialect: Dialect, model: &Model, field: &Field) -> Option<String> {
 }
 
 /// `@@unique`, `@@index` and every relation's column. Those that do not make rows unique end in the key, so that a page in their order needs no sorting.
-fn indexes(dialect: Dialect, entity: &Entity) -> Vec<Index> {
+pub(super) fn indexes(dialect: Dialect, entity: &Entity) -> Vec<Index> {
     let number = |id: fourfold_model::FieldId| entity.field(id).number;
     let mut indexes: Vec<Index> = Vec::new();
     for unique in &entity.uniques {

@@ -109,7 +109,7 @@ fn rows_of_relations_come_for_all_parents_at_once() {
     let items = &people.children[0].fetch;
     assert_eq!(
         items.rows.text,
-        r#"SELECT k.number, p.* FROM unnest($1::uuid[]) WITH ORDINALITY AS k(value, number) CROSS JOIN LATERAL (SELECT t0."id", t0."revision", t0."owner_id", row_number() OVER ( ORDER BY t0."id" NULLS FIRST) AS "fourfold order" FROM "item" AS t0 WHERE t0."owner_id" = k.value ORDER BY t0."id" NULLS FIRST LIMIT $2::int8 + 1) AS p ORDER BY k.number, p."fourfold order""#
+        r#"SELECT k.number, p.* FROM unnest($1::uuid[]) WITH ORDINALITY AS k(value, number) CROSS JOIN LATERAL (SELECT t0."id", t0."revision", t0."owner_id" FROM "item" AS t0 WHERE t0."owner_id" = k.value ORDER BY t0."id" NULLS FIRST LIMIT $2::int8 + 1) AS p"#
     );
     assert!(items.rows_of_all.is_none(), "which PostgreSQL would sort first");
     assert_eq!(
@@ -120,6 +120,40 @@ fn rows_of_relations_come_for_all_parents_at_once() {
         items.children[0].fetch.rows.text,
         r#"SELECT k.number, t0."id", t0."revision" FROM unnest($1::uuid[]) WITH ORDINALITY AS k(value, number) CROSS JOIN "person" AS t0 WHERE t0."id" = k.value"#
     );
+}
+
+#[test]
+fn rows_of_relations_in_another_order_are_numbered_in_it() {
+    let order = vec![OrderBy { hops: Vec::new(), field: item::COUNT, descending: true }];
+    let items = List { size: Some(Operand(0)), order, ..List::default() };
+    let items = Nested { relation: PERSON_ITEMS, fields: vec![KEY], nested: Vec::new(), list: items };
+    let people = sql(Select { nested: vec![items], ..list(None, Vec::new()) }, &[Value::Int(2)]);
+    assert_eq!(
+        people.children[0].fetch.rows.text,
+        r#"SELECT k.number, p.* FROM unnest($1::uuid[]) WITH ORDINALITY AS k(value, number) CROSS JOIN LATERAL (SELECT t0."id", t0."revision", t0."count", row_number() OVER ( ORDER BY t0."count" DESC NULLS LAST, t0."id" DESC NULLS LAST) AS "fourfold order" FROM "item" AS t0 WHERE t0."owner_id" = k.value ORDER BY t0."count" DESC NULLS LAST, t0."id" DESC NULLS LAST LIMIT $2::int8 + 1) AS p ORDER BY k.number, p."fourfold order""#
+    );
+}
+
+/// A primary key's index has nulls last, an index that ends in the key has them first: each serves only an order of its own.
+#[test]
+fn a_list_in_the_order_of_its_keys_is_in_that_of_the_index_that_leads_to_it() {
+    let ordered = |filter: Option<Expr>, descending| {
+        let list = List { filter, order: vec![OrderBy { hops: Vec::new(), field: KEY, descending }], ..List::default() };
+        let text = sql(Select { entity: ITEM, kind: SelectKind::List(list), fields: vec![KEY], nested: Vec::new() }, &[]).rows.text;
+        let (_, rest) = text.split_once(" ORDER BY ").expect("an order");
+        rest.split_once(" LIMIT ").expect("a page").0.to_owned()
+    };
+    let of = |field| compare(Compare::Equal, column(field, Base::Uuid), literal(Value::Uuid([1; 16]), Base::Uuid));
+    let counted = || compare(Compare::Equal, column(item::COUNT, Base::Int), int(1));
+    for (filter, descending, expect) in [
+        (None, false, r#"t0."id""#),
+        (None, true, r#"t0."id" DESC"#),
+        (Some(counted()), false, r#"t0."id""#),
+        (Some(of(item::OWNER)), false, r#"t0."id" NULLS FIRST"#),
+        (Some(Expr::boolean(ExprKind::And(vec![counted(), of(item::OWNER)]))), true, r#"t0."id" DESC NULLS LAST"#),
+    ] {
+        assert_eq!(ordered(filter, descending), expect);
+    }
 }
 
 #[test]
