@@ -41,6 +41,8 @@ enum Sent {
 enum Failure {
     /// It may do better later.
     Temporary(String),
+    /// It was thrown away because another one failed, which says why.
+    Purged(String),
     /// A broker will never take it, or one that was sent together with it.
     ForGood(String),
 }
@@ -60,7 +62,9 @@ impl KafkaSink {
         match self.send(batch).await {
             Sent::All => done = batch.len(),
             Sent::Some(count) => done = count,
-            Sent::Failed(count, Failure::Temporary(why)) => return Err(SinkError::Temporary { delivered: last(batch, count), why }),
+            Sent::Failed(count, Failure::Temporary(why) | Failure::Purged(why)) => {
+                return Err(SinkError::Temporary { delivered: last(batch, count), why });
+            }
             Sent::Failed(count, Failure::ForGood(_)) => {
                 // Those that are sent together fail together: alone, each shows whether it was the one.
                 for (index, alone) in batch.iter().enumerate().skip(count) {
@@ -68,7 +72,7 @@ impl KafkaSink {
                     match self.send(std::slice::from_ref(alone)).await {
                         Sent::All => {}
                         Sent::Some(_) => break,
-                        Sent::Failed(_, Failure::Temporary(why)) => {
+                        Sent::Failed(_, Failure::Temporary(why) | Failure::Purged(why)) => {
                             return Err(SinkError::Temporary { delivered: last(batch, index), why });
                         }
                         Sent::Failed(_, Failure::ForGood(why)) => {
@@ -118,14 +122,17 @@ impl KafkaSink {
             }
         }
         let deadline = Instant::now() + self.settings.deliver_timeout;
-        let mut confirmed = 0;
+        let (mut confirmed, mut purged) = (0, None);
         for report in reports {
             match self.report(report, deadline).await {
-                Ok(()) => confirmed += 1,
+                Ok(()) if purged.is_none() => confirmed += 1,
+                Ok(()) => {}
+                // The reason may be one that was sent to another partition, and stands after it.
+                Err(failure @ Failure::Purged(_)) => purged = purged.or(Some(failure)),
                 Err(failure) => return (confirmed, Some(failure)),
             }
         }
-        (confirmed, refused.map(|error| self.failure(&error)))
+        (confirmed, purged.or_else(|| refused.map(|error| self.failure(&error))))
     }
 
     async fn report(&self, report: DeliveryFuture, deadline: Instant) -> Result<(), Failure> {
@@ -143,19 +150,18 @@ impl KafkaSink {
     fn failure(&self, error: &KafkaError) -> Failure {
         use RDKafkaErrorCode as Code;
         let code = error.rdkafka_error_code();
-        let for_good = matches!(
-            code,
+        match code {
             Some(
-                Code::MessageSizeTooLarge
-                    | Code::MessageBatchTooLarge
-                    | Code::InvalidMessageSize
-                    | Code::InvalidRecord
-                    | Code::InvalidTimestamp
-            )
-        );
-        match for_good {
-            true => Failure::ForGood(code.map_or_else(|| error.to_string(), |code| code.to_string())),
-            false => Failure::Temporary(self.with_said(error.to_string())),
+                code @ (Code::MessageSizeTooLarge
+                | Code::MessageBatchTooLarge
+                | Code::InvalidMessageSize
+                | Code::InvalidRecord
+                | Code::InvalidTimestamp),
+            ) => Failure::ForGood(code.to_string()),
+            Some(Code::PurgeQueue | Code::PurgeInflight | Code::Fatal | Code::GaplessGuarantee) => {
+                Failure::Purged(self.with_said(error.to_string()))
+            }
+            _ => Failure::Temporary(self.with_said(error.to_string())),
         }
     }
 
@@ -199,7 +205,7 @@ impl KafkaSink {
             let Some(failure) = failure else { return Ok(()) };
             self.reset().await;
             match failure {
-                Failure::Temporary(why) => return Err(SinkError::Temporary { delivered: None, why }),
+                Failure::Temporary(why) | Failure::Purged(why) => return Err(SinkError::Temporary { delivered: None, why }),
                 Failure::ForGood(why) => last = why,
             }
         }
