@@ -79,6 +79,7 @@ impl Centrifugo {
             None => Ok(reply),
             Some(112) => Err(Stop::Reset),
             Some(108) => Err(Stop::Again("unavailable".to_owned())),
+            Some(code) if reply["error"]["temporary"] == true => Err(Stop::Again(format!("temporary {code}"))),
             Some(_) => Err(Stop::Fault(reply.to_string())),
         }
     }

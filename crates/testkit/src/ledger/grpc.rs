@@ -96,6 +96,7 @@ fn ended(trailers: &HeaderMap) -> Stop {
     let text = |name: &str| trailers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match text("grpc-status") {
         "11" => Stop::Reset,
+        "4" => Stop::Again("deadline exceeded".to_owned()),
         "14" => Stop::Again(format!("unavailable: {}", text("grpc-message"))),
         status => Stop::Fault(format!("status {status}: {}", text("grpc-message"))),
     }

@@ -157,7 +157,8 @@ impl Stop {
     fn coded(code: &str, text: impl std::fmt::Display) -> Stop {
         match code.to_lowercase().as_str() {
             "cursor_expired" => Stop::Reset,
-            "unavailable" | "overloaded" => Stop::Again(code.to_lowercase()),
+            // A server that was stopped lets a deadline pass.
+            "unavailable" | "overloaded" | "deadline_exceeded" => Stop::Again(code.to_lowercase()),
             _ => Stop::Fault(text.to_string()),
         }
     }
