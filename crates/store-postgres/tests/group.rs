@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 
 mod cluster;
 
-use cluster::{nodes, rest, retitle};
+use cluster::{END_THE_FIRST_COMMIT, held, nodes, rest, retitle};
 
 /// The text of an entry.
 const TEXT: fourfold_model::FieldId = fourfold_model::FieldId(2);
@@ -154,13 +154,8 @@ async fn a_row_that_another_holds_keeps_only_its_own_writer_waiting() {
     for number in 1..=20 {
         world.item(number, "0", vec![]).await;
     }
-    let hold = format!("BEGIN; SELECT FROM item WHERE id = '{}' FOR UPDATE; SELECT pg_sleep(4); COMMIT", uuid_of(1));
-    let holder = {
-        let name = name.clone();
-        tokio::task::spawn_blocking(move || server.execute(&name, &hold))
-    };
-    let sleeps = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
-    while server.execute(&name, sleeps).trim() == "0" {}
+    let lock = "SELECT FROM item WHERE id = '00000000-0000-0000-0000-000000000001' FOR UPDATE";
+    let holder = held(server, &name, lock, 4);
     let waiting = {
         let world = world.clone();
         tokio::spawn(async move { world.one(&admin(), retitle(1, "held".into())).await })
@@ -177,19 +172,11 @@ async fn a_row_that_another_holds_keeps_only_its_own_writer_waiting() {
     assert_eq!(waiting.await.unwrap().revision, 2);
 }
 
-fn uuid_of(number: u16) -> String {
-    format!("00000000-0000-0000-0000-{number:012x}")
-}
-
 /// The server ends a session within its first COMMIT: no member knows then, and none is told as failed.
 #[tokio::test]
 async fn a_connection_lost_at_the_commit_leaves_all_members_without_an_outcome() {
     let Some((worlds, server, name)) = nodes(1).await else { return };
-    let trigger = "CREATE SEQUENCE tries; CREATE FUNCTION end_me() RETURNS trigger LANGUAGE plpgsql AS \
-                   'BEGIN IF nextval(''tries'') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(1); END IF; RETURN NULL; END'; \
-                   CREATE CONSTRAINT TRIGGER end_me AFTER INSERT ON fourfold_outbox DEFERRABLE INITIALLY DEFERRED \
-                   FOR EACH ROW EXECUTE FUNCTION end_me()";
-    server.execute(&name, trigger);
+    server.execute(&name, END_THE_FIRST_COMMIT);
     let commits = (1..=10).map(|number| {
         let world = worlds[0].clone();
         async move { world.commit_with(&admin(), vec![named(number, &format!("{number}@a"))], false, Vec::new()).await }

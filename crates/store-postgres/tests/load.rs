@@ -20,7 +20,7 @@ use fourfold_store_postgres::testing::Server;
 
 mod cluster;
 
-use cluster::{nodes, rest, retitle};
+use cluster::{held, nodes, rest, retitle};
 
 const WRITERS: u64 = 16;
 const ROWS: u64 = 10;
@@ -179,13 +179,8 @@ async fn a_transaction_that_is_held_open_stalls_nobody() {
     let Some((worlds, server, name)) = nodes(2).await else { return };
     worlds[0].item(1, "0", vec![]).await;
     let seconds = setting("FOURFOLD_HELD_SECONDS", 3);
-    let holder = {
-        let (name, hold) = (name.clone(), format!("SELECT pg_sleep({seconds})"));
-        let insert = "INSERT INTO fourfold_outbox (count, generation, at, by, events) VALUES (1, 1, 0, '', '')";
-        tokio::task::spawn_blocking(move || server.execute(&name, &format!("BEGIN; {insert}; {hold}; ROLLBACK")))
-    };
-    let sleeps = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
-    while server.execute(&name, sleeps).trim() == "0" {}
+    let insert = "INSERT INTO fourfold_outbox (count, generation, at, by, events) VALUES (1, 1, 0, '', '')";
+    let holder = held(server, &name, insert, seconds);
     let (mut longest, mut count) = (Duration::ZERO, 0_u64);
     while !holder.is_finished() {
         let beyond = worlds[1].store.head(Some(0)).await.position;

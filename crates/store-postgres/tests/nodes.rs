@@ -17,7 +17,7 @@ use fourfold_store::{CommitError, Entities, Expect, Maintain, Put, Side, Space, 
 
 mod cluster;
 
-use cluster::{nodes, rest, retitle};
+use cluster::{END_THE_FIRST_COMMIT, nodes, rest, retitle};
 
 /// Runs writers until a number of lists was taken; each list and what comes after it is the whole of what came about.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -216,12 +216,8 @@ async fn a_watch_tells_each_version_once_wherever_it_is_taken_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_lost_at_the_commit_leaves_the_outcome_unknown() {
     let Some((worlds, server, name)) = nodes(1).await else { return };
-    let trigger = "CREATE FUNCTION end_me() RETURNS trigger LANGUAGE plpgsql AS \
-                   'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(1); RETURN NULL; END'; \
-                   CREATE CONSTRAINT TRIGGER end_me AFTER INSERT ON fourfold_outbox DEFERRABLE INITIALLY DEFERRED \
-                   FOR EACH ROW EXECUTE FUNCTION end_me()";
     let make = |number| vec![create(ITEM, Some(id(number)), vec![(item::TITLE, Value::text("x"))])];
-    server.execute(&name, trigger);
+    server.execute(&name, END_THE_FIRST_COMMIT);
     let lost = worlds[0].commit_with(&admin(), make(1), false, Vec::new()).await;
     assert!(matches!(lost, Err(CommitError::Unknown(_))), "{lost:?}");
     server.execute(&name, "DROP TRIGGER end_me ON fourfold_outbox");

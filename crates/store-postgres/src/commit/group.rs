@@ -93,19 +93,12 @@ impl Groups {
         };
         let (fingerprint, mut keys) = (first.plan.model().fingerprint, HashSet::new());
         let (mut group, mut left) = (Vec::new(), VecDeque::new());
-        while let Some(member) = queue.members.pop_front() {
+        while group.len() < MEMBERS_MAX
+            && let Some(member) = queue.members.pop_front()
+        {
             let head = member.plan.head(0);
-            let fits = group.len() < MEMBERS_MAX
-                && member.plan.model().fingerprint == fingerprint
-                && head.key.is_none_or(|key| keys.insert((head.entity, key.clone())));
-            if fits {
-                group.push(member)
-            } else {
-                left.push_back(member)
-            }
-            if group.len() == MEMBERS_MAX {
-                break;
-            }
+            let fits = member.plan.model().fingerprint == fingerprint && head.key.is_none_or(|key| keys.insert((head.entity, key.clone())));
+            if fits { group.push(member) } else { left.push_back(member) }
         }
         left.append(&mut queue.members);
         queue.members = left;
