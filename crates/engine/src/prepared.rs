@@ -105,7 +105,7 @@ impl AnswerRead {
             Answer::Key => (None, 0),
             Answer::Row { fields, nested } => {
                 let key_at = operands_of_nested(nested);
-                let kind = SelectKind::Get { key: Operand(key_at) };
+                let kind = SelectKind::Get { key: Operand(key_at), cursor: false };
                 let select = Select { entity: write.entity, kind, fields: fields.clone(), nested: nested.clone() };
                 (Some(select), usize::from(key_at))
             }

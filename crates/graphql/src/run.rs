@@ -64,7 +64,7 @@ impl Running<'_> {
                 Ok(executed) => {
                     statements = executed.statements;
                     if let Outcome::Read(read, cursor) = executed.outcome {
-                        writer.cursor = Some(cursor.to_string());
+                        writer.cursor = cursor.map(|cursor| cursor.to_string());
                         answers = read;
                     }
                 }

@@ -34,7 +34,7 @@ impl Request<'_> {
             return self.one(executed.outcome, selection);
         }
         let mut values = Values::default();
-        let kind = SelectKind::Get { key: values.push(key)? };
+        let kind = SelectKind::Get { key: values.push(key)?, cursor: false };
         let selection = self.selection(2, &mut values)?;
         let outcome = self.read(context, vec![kind], &selection, values).await?;
         self.one(outcome, &selection)
@@ -90,7 +90,7 @@ impl Request<'_> {
     }
 
     fn page(&self, outcome: Outcome, selection: &Selection) -> Result<Vec<u8>, Error> {
-        let Outcome::Read(mut answers, cursor) = outcome else { return Err(Error::internal("a list was answered as a write")) };
+        let Outcome::Read(mut answers, Some(cursor)) = outcome else { return Err(Error::internal("a list was answered without a cursor")) };
         let Some(Answered::Page(page)) = answers.pop() else { return Err(Error::internal("a list was answered without a page")) };
         let end = PageEnd { next: page.next.as_deref(), total: page.total, capped: page.total_capped, cursor: cursor.to_string() };
         Ok(match self.format {

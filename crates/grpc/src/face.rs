@@ -81,6 +81,6 @@ impl Shape {
         // What cannot be prepared (nobody may read it, say) is refused again, with its reason, when it is asked for.
         let prepare = |kind| engine.prepare(&Operation::Read(vec![select(kind)])).ok();
         let list = List { size: Some(Operand(0)), ..List::default() };
-        Shape { get: prepare(SelectKind::Get { key: Operand(0) }), list: prepare(SelectKind::List(list)), selection }
+        Shape { get: prepare(SelectKind::Get { key: Operand(0), cursor: false }), list: prepare(SelectKind::List(list)), selection }
     }
 }

@@ -38,6 +38,8 @@ pub enum SelectKind {
     Get {
         /// The key.
         key: Operand,
+        /// Whether the snapshot's cursor is wanted with it: a store may have the row for less without.
+        cursor: bool,
     },
     /// The rows that match, a page of them.
     List(List),

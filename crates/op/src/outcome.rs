@@ -9,8 +9,8 @@ use crate::Cursor;
 /// The answer to an [`Operation`](crate::Operation).
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// One answer for each select, all of one snapshot, and that snapshot's cursor.
-    Read(Vec<Answered>, Cursor),
+    /// One answer for each select, all of one snapshot, and that snapshot's cursor; `None` at most where all are gets that do not want it.
+    Read(Vec<Answered>, Option<Cursor>),
     /// One answer for each write. `None` as cursor where the store cannot tell it at once.
     Written(Vec<Written>, Option<Cursor>),
 }

@@ -149,10 +149,10 @@ fn bytes_of(value: &Value) -> usize {
     }
 }
 
-fn shape(model: &SharedModel, entity: EntityId, filter: Node, key: u16) -> ReadShape {
+fn shape(model: &SharedModel, entity: EntityId, filter: Node, param: u16) -> ReadShape {
     let fetch = Fetch {
         entity,
-        kind: FetchKind::Key(key),
+        kind: FetchKind::Key { param, cursor: false },
         filter: (!filter.is_true()).then_some(filter),
         columns: vec![KEY, REVISION],
         owned: Vec::new(),

@@ -37,11 +37,11 @@ impl Builder<'_> {
     /// The template of a select.
     pub fn select(&mut self, select: &Select) -> Result<Fetch, Error> {
         match &select.kind {
-            SelectKind::Get { key } => {
+            SelectKind::Get { key, cursor } => {
                 let base = self.model.entity(select.entity).key_type();
                 let param = self.binds.bind(Source::Request { index: key.0, base, list: false });
                 let filter = self.filter(select.entity, None)?;
-                self.rows(select.entity, &select.fields, &select.nested, FetchKind::Key(param), filter, 0)
+                self.rows(select.entity, &select.fields, &select.nested, FetchKind::Key { param, cursor: *cursor }, filter, 0)
             }
             SelectKind::List(list) => self.list(select.entity, &select.fields, &select.nested, list, self.limits.page_size_default, 0),
             SelectKind::Aggregate(aggregate) => self.groups(select.entity, aggregate),

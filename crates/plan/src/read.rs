@@ -38,6 +38,10 @@ impl ReadPlan {
     pub fn params(&self) -> &[Value] {
         &self.params
     }
+    /// Whether the cursor of the snapshot that it is read from is wanted.
+    pub fn wants_cursor(&self) -> bool {
+        self.shape.wants_cursor()
+    }
     /// Bytes after which a page ends early.
     pub fn page_bytes_max(&self) -> usize {
         self.shape.page_bytes_max
@@ -60,6 +64,10 @@ impl ReadShape {
     /// What to fetch.
     pub fn fetch(&self) -> &Fetch {
         &self.fetch
+    }
+    /// Whether the cursor of the snapshot that it is read from is wanted.
+    pub fn wants_cursor(&self) -> bool {
+        !matches!(self.fetch.kind, FetchKind::Key { cursor: false, .. })
     }
 }
 
@@ -92,8 +100,13 @@ impl Fetch {
 /// What a [`Fetch`] asks.
 #[derive(Clone, Debug)]
 pub enum FetchKind {
-    /// The row with this key, where it passes the filter: a parameter.
-    Key(u16),
+    /// The row with this key, where it passes the filter.
+    Key {
+        /// The key's parameter.
+        param: u16,
+        /// Whether the snapshot's cursor is wanted with it.
+        cursor: bool,
+    },
     /// A page. As a child of a to-many relation: a page for each parent.
     Page(PageFetch),
     /// Every row whose key a parent's column has: a child of a to-one relation.

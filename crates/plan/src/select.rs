@@ -243,7 +243,7 @@ impl Fetch {
                 groups.keys.iter_mut().for_each(|(node, ..)| at(node));
                 groups.measures.iter_mut().filter_map(|(_, of)| of.as_mut()).for_each(|(node, _)| at(node));
             }
-            FetchKind::Key(_) | FetchKind::Keys => {}
+            FetchKind::Key { .. } | FetchKind::Keys => {}
         }
         for child in &mut self.children {
             child.fetch.each_node(change);

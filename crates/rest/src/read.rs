@@ -117,11 +117,11 @@ pub(crate) fn row(outcome: Outcome) -> Result<Option<Record>, Refusal> {
 
 fn page(outcome: Outcome) -> Result<(Page, Cursor), Refusal> {
     match outcome {
-        Outcome::Read(mut answers, cursor) => match answers.pop() {
+        Outcome::Read(mut answers, Some(cursor)) => match answers.pop() {
             Some(Answered::Page(page)) => Ok((page, cursor)),
             _ => Err(unexpected()),
         },
-        Outcome::Written(..) => Err(unexpected()),
+        Outcome::Read(..) | Outcome::Written(..) => Err(unexpected()),
     }
 }
 

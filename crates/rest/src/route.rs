@@ -29,7 +29,7 @@ impl Resource {
     fn new(engine: &Engine, entity: EntityId) -> Resource {
         let (fields, shape) = default_read(engine.model(), entity);
         let prepare = |kind: SelectKind| engine.prepare(&read(entity, kind, fields.clone())).ok();
-        let get = prepare(SelectKind::Get { key: Operand(0) });
+        let get = prepare(SelectKind::Get { key: Operand(0), cursor: false });
         let list = prepare(SelectKind::List(List::default()));
         let caching = Caching::of(engine.model(), None, entity);
         Resource { entity, shape, get, list, caching, readonly: engine.model().entity(entity).readonly }

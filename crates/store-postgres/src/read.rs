@@ -69,7 +69,11 @@ async fn read_in_time(inner: &Arc<Inner>, plans: &[ReadPlan], left: Option<Durat
 /// Takes in the state of a snapshot, which must be of the plans' model.
 fn known(inner: &Inner, client: &Pooled, plans: &[ReadPlan], state: &State) -> Result<(), Fail> {
     inner.told_by(client, state)?;
-    if plans.iter().any(|plan| plan.model().fingerprint != state.fingerprint) {
+    of_model(plans, state.fingerprint)
+}
+
+fn of_model(plans: &[ReadPlan], fingerprint: u64) -> Result<(), Fail> {
+    if plans.iter().any(|plan| plan.model().fingerprint != fingerprint) {
         return Err(unavailable("the store is being migrated to another model; try again").into());
     }
     Ok(())
@@ -92,7 +96,7 @@ async fn snapshot(inner: &Inner, lent: &Lent, plans: &[ReadPlan], left: Option<D
     begun?;
     let state = State::of(&state?)?;
     known(inner, client, plans, &state)?;
-    Ok(Snapshot { answers: all(answers)?, cursor: cursor(state), statements: statements.into_inner() })
+    Ok(Snapshot { answers: all(answers)?, cursor: Some(cursor(state)), statements: statements.into_inner() })
 }
 
 /// One plan being read in a transaction.

@@ -135,7 +135,7 @@ async fn no_read_through_a_pooler_that_leads_elsewhere_is_told_as_one_of_the_log
     pooler.lead("shop", &name_of(&before));
     let through = pooler.url("/shop?sslmode=disable");
     let world = World::new(PostgresStore::open_through(&through, &before, CLIENTS).await.unwrap()).await;
-    let read = async || world.page(&admin(), ITEM, list(None), Vec::new(), &[]).await.1.cursor;
+    let read = async || world.page(&admin(), ITEM, list(None), Vec::new(), &[]).await.1.cursor.unwrap();
     let first = read().await;
 
     // A copy knows itself by the name of what it was copied from.

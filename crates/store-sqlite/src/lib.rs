@@ -315,7 +315,7 @@ impl Inner {
 
     fn read_inline(&self, plans: &[ReadPlan]) -> Result<Snapshot, Fail> {
         let reader = self.renewed(self.readers.quick())?;
-        if !plans.iter().all(|plan| matches!(plan.fetch().kind, FetchKind::Key(_)) && plan.fetch().children.is_empty()) {
+        if !plans.iter().all(|plan| matches!(plan.fetch().kind, FetchKind::Key { .. }) && plan.fetch().children.is_empty()) {
             reader.gate.inline();
         }
         self.answer(&reader, plans)
@@ -346,7 +346,7 @@ impl Inner {
             answers.push(reading.answer(sql)?);
             statements += reading.statements;
         }
-        Ok(Snapshot { answers, cursor: self.cursor(reader.position), statements })
+        Ok(Snapshot { answers, cursor: Some(self.cursor(reader.position)), statements })
     }
 }
 

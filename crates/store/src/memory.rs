@@ -73,7 +73,7 @@ impl Store for MemoryStore {
             let state = self.shared.state.read();
             let (answers, statements) = read::read(&state, plans, deadline)?;
             let cursor = self.shared.cursor(&state);
-            Ok(Snapshot { answers, cursor, statements })
+            Ok(Snapshot { answers, cursor: Some(cursor), statements })
         })
     }
 

@@ -67,10 +67,20 @@ pub trait Store: Send + Sync {
 pub struct Snapshot {
     /// One for each plan. Page tokens and cursors are filled in.
     pub answers: Vec<Answered>,
-    /// The snapshot's place in the log.
-    pub cursor: Cursor,
+    /// The snapshot's place in the log; `None` at most where no plan wants it ([`ReadPlan::wants_cursor`]).
+    pub cursor: Option<Cursor>,
     /// How many statements it took: bounded by the plans' fetches, never by their rows.
     pub statements: u32,
+}
+
+impl Snapshot {
+    /// Its place in the log.
+    ///
+    /// # Errors
+    /// `internal`, where the store left it out.
+    pub fn place(&self) -> Result<&Cursor, Error> {
+        self.cursor.as_ref().ok_or_else(|| Error::internal("a snapshot came without its cursor"))
+    }
 }
 
 /// A commit that is durable.

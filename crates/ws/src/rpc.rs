@@ -165,13 +165,13 @@ impl Call {
         let model = self.engine.model();
         let mut out = Vec::with_capacity(512);
         match (outcome, shape) {
-            (Outcome::Read(mut answers, cursor), shape) => match (answers.pop(), shape) {
-                (Some(Answered::Row(Some(record))), Shape::Rows(shape)) => shape.write(&mut out, model, &record),
-                (Some(Answered::Row(None)), _) => {
+            (Outcome::Read(mut answers, cursor), shape) => match (answers.pop(), shape, cursor) {
+                (Some(Answered::Row(Some(record))), Shape::Rows(shape), _) => shape.write(&mut out, model, &record),
+                (Some(Answered::Row(None)), ..) => {
                     return Err(Error::not_found(entity.map_or("row", |entity| model.entity(entity).name.as_str())));
                 }
-                (Some(Answered::Page(page)), Shape::Rows(shape)) => shape.write_page(&mut out, model, &page, &cursor),
-                (Some(Answered::Groups(groups)), Shape::Groups(shape)) => shape.write(&mut out, model, &groups),
+                (Some(Answered::Page(page)), Shape::Rows(shape), Some(cursor)) => shape.write_page(&mut out, model, &page, &cursor),
+                (Some(Answered::Groups(groups)), Shape::Groups(shape), _) => shape.write(&mut out, model, &groups),
                 _ => return Err(Error::internal("the engine answered another kind of read")),
             },
             (Outcome::Written(written, _), Shape::Batch(shapes)) => render::write_results(&mut out, model, shapes, &written),

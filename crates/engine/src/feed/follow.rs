@@ -34,9 +34,10 @@ impl Feed {
     pub(crate) async fn with_members(&self, plan: WatchPlan, deadline: &Deadline) -> Result<(WatchPlan, Cursor), Error> {
         let reads: Vec<_> = plan.membership().into_iter().collect();
         let snapshot = self.store.read(&reads, deadline).await.map_err(|StoreError::Refused(error)| error)?;
+        let cursor = snapshot.place()?.clone();
         match snapshot.answers.first() {
-            Some(members) => Ok((plan.with_members(members)?, snapshot.cursor)),
-            None => Ok((plan, snapshot.cursor)),
+            Some(members) => Ok((plan.with_members(members)?, cursor)),
+            None => Ok((plan, cursor)),
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use fourfold_model::{Expr, Value};
 use fourfold_op::{Answered, Context, Cursor, Error, ErrorCode, Limits, List, Operation, Page, Record, Select, SelectKind, Start, Watch};
 use fourfold_plan::{Plan, PreparedWatch, ReadPlan, WatchPlan};
-use fourfold_store::{Budget, Entities, Head, Snapshot, StoreError};
+use fourfold_store::{Budget, Entities, Head, StoreError};
 use tokio::time::Instant;
 
 use super::delivery::Initial;
@@ -126,8 +126,9 @@ impl Engine {
         reads: &[ReadPlan],
     ) -> Result<(WatchPlan, Option<Cursor>, Option<Initial>), Error> {
         let read = self.store.read(reads, &context.deadline).await;
-        let Snapshot { answers, cursor, .. } = read.map_err(|StoreError::Refused(error)| error)?;
-        let mut answers = answers.into_iter();
+        let snapshot = read.map_err(|StoreError::Refused(error)| error)?;
+        let cursor = snapshot.place()?.clone();
+        let mut answers = snapshot.answers.into_iter();
         let initial = match watch.start {
             Start::Initial => Some(Initial { records: self.all_rows(answers.next())?, cursor: cursor.clone() }),
             Start::Now | Start::After(_) => None,

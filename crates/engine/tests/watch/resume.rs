@@ -212,7 +212,7 @@ async fn listed(world: &World, who: &Context) -> (BTreeMap<Vec<u8>, fourfold_mod
     let fields = world.model.entity(NOTE).field_ids().map(|(field, _)| field).collect();
     let select = Select { entity: NOTE, kind: SelectKind::List(List::default()), fields, nested: Vec::new() };
     match world.engine.execute(who, &Operation::Read(vec![select]), &[]).await.unwrap().outcome {
-        Outcome::Read(answers, cursor) => match answers.into_iter().next() {
+        Outcome::Read(answers, Some(cursor)) => match answers.into_iter().next() {
             Some(Answered::Page(page)) => {
                 (page.items.into_iter().map(|record| (key(record.row.value(fourfold_model::KEY)), record.row)).collect(), cursor)
             }

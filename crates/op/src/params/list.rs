@@ -54,7 +54,7 @@ impl Asking<'_> {
         let key = self.lift(key);
         let (fields, expand) = self.row_parameters(pairs, "one row");
         let shown = self.shown(entity, fields, expand);
-        let select = Select { entity, kind: SelectKind::Get { key }, fields: shown.fields, nested: shown.nested };
+        let select = Select { entity, kind: SelectKind::Get { key, cursor: false }, fields: shown.fields, nested: shown.nested };
         self.finish(Operation::Read(vec![select]), Shape::Rows(shown.shape))
     }
 

@@ -11,13 +11,17 @@ use fourfold_store::sql::{Dialect, FetchSql, Fetched, KindSql};
 use futures_util::TryStreamExt;
 use futures_util::future::join;
 
-use super::{Keys, Reading, cursor, known};
+use super::{Keys, Reading, cursor, known, of_model};
 use crate::Inner;
 use crate::error::Fail;
 use crate::lent::Lent;
 use crate::system::{STATE, STATE_COLUMNS, State};
 
-/// A row by its key that nothing hangs on, and the state: one statement, whose snapshot is its own. `None` where the plans ask for more.
+/// What every read must know: of which model the database is.
+const FINGERPRINT: &str = "SELECT fingerprint FROM fourfold_state";
+
+/// A row by its key that nothing hangs on, and what the plan wants of the state: one statement, whose snapshot is its own. `None` where the plans
+/// ask for more.
 pub async fn row_at_once(inner: &Inner, lent: &Lent, plans: &[ReadPlan], left: Option<Duration>) -> Result<Option<Snapshot>, Fail> {
     let client = lent.client()?;
     let [plan] = plans else { return Ok(None) };
@@ -35,19 +39,25 @@ pub async fn row_at_once(inner: &Inner, lent: &Lent, plans: &[ReadPlan], left: O
         None => rows.await?,
     };
     let row = rows.first().ok_or_else(|| Error::internal("the store's own state is not there"))?;
-    let state = State::of(row)?;
-    known(inner, client, plans, &state)?;
+    let (cursor, columns) = if plan.wants_cursor() {
+        let state = State::of(row)?;
+        known(inner, client, plans, &state)?;
+        (Some(cursor(state)), STATE_COLUMNS)
+    } else {
+        of_model(plans, row.try_get::<_, i64>(0)?.cast_unsigned())?;
+        (None, 1)
+    };
     let mut fetched = Fetched::default();
-    if row.try_get::<_, Option<bool>>(STATE_COLUMNS)?.is_some() {
-        reading.take(sql, row, STATE_COLUMNS + 1, false, &mut fetched)?;
+    if row.try_get::<_, Option<bool>>(columns)?.is_some() {
+        reading.take(sql, row, columns + 1, false, &mut fetched)?;
     }
-    Ok(Some(Snapshot { answers: vec![Answered::Row(fetched.records.pop())], cursor: cursor(state), statements: 1 }))
+    Ok(Some(Snapshot { answers: vec![Answered::Row(fetched.records.pop())], cursor, statements: 1 }))
 }
 
 /// A plan's statements.
 pub struct Compiled {
     pub sql: FetchSql,
-    /// The state and the row by its key, where that is all.
+    /// What is wanted of the state, and the row by its key, where that is all.
     at_once: Option<String>,
 }
 
@@ -57,8 +67,9 @@ pub fn compiled(plan: &ReadPlan) -> Result<&Compiled, Fail> {
         let sql = fourfold_store::sql::fetch(Dialect::Postgres, shape.model(), shape.fetch());
         let alone = matches!(sql.kind, KindSql::Key) && sql.owned.is_empty() && sql.children.is_empty();
         let rows = &sql.rows.text;
+        let state = if shape.wants_cursor() { STATE } else { FINGERPRINT };
         let at_once =
-            alone.then(|| format!("SELECT s.*, r.* FROM ({STATE}) AS s LEFT JOIN (SELECT TRUE, q.* FROM ({rows}) AS q) AS r ON TRUE"));
+            alone.then(|| format!("SELECT s.*, r.* FROM ({state}) AS s LEFT JOIN (SELECT TRUE, q.* FROM ({rows}) AS q) AS r ON TRUE"));
         Arc::new(Compiled { sql, at_once })
     });
     compiled.downcast_ref().ok_or_else(|| Error::internal("a plan compiled by another store").into())

@@ -81,6 +81,14 @@ pub fn model() -> SharedModel {
     }
 }
 
+/// The fixture's model with an entity more.
+pub fn grown() -> SharedModel {
+    let text = include_str!("fixture.fourfold");
+    let first = fourfold_model::load(text, &Lock::default()).expect("the fixture");
+    let more = format!("{text}\nentity Later {{\n  id Uuid @key @default(uuid7())\n  @@allow(read, true)\n}}\n");
+    Arc::new(fourfold_model::load(&more, &first.lock).expect("the fixture, grown").model)
+}
+
 /// A literal of a type.
 pub fn literal(value: Value, base: Base) -> Expr {
     Expr { kind: ExprKind::Literal(value), ty: ExprType::one(base) }

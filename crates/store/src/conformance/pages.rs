@@ -2,7 +2,7 @@
 
 use fourfold_model::expr::Compare;
 use fourfold_model::{Base, FieldId, KEY, Value};
-use fourfold_op::{GroupBy, Joined, List, Measure, Nested, Operand, OrderBy, Page, Truncate};
+use fourfold_op::{Answered, ErrorCode, GroupBy, Joined, List, Measure, Nested, Operand, OrderBy, Page, SelectKind, Truncate};
 
 use super::fixture::*;
 use super::world::{World, admin, create, id, list, title, titles};
@@ -21,6 +21,8 @@ cases! {
     groups_follow_the_calendar
     sums_that_do_not_fit_are_refused
     several_reads_are_one_snapshot
+    a_get_that_wants_a_cursor_has_its_snapshots
+    plans_of_another_model_are_refused
     a_past_deadline_is_refused
 }
 
@@ -261,29 +263,70 @@ async fn sums_that_do_not_fit_are_refused(world: World) {
         world.item(number, "big", vec![(item::BIG, Value::Int(i64::MAX))]).await;
     }
     let error = world.groups(&admin(), Vec::new(), vec![Measure::Sum(item::BIG)]).await.expect_err("it does not fit");
-    assert_eq!(error.code, fourfold_op::ErrorCode::LimitExceeded);
+    assert_eq!(error.code, ErrorCode::LimitExceeded);
 }
 
 async fn several_reads_are_one_snapshot(world: World) {
     world.item(1, "one", vec![]).await;
-    let select = world.select(ITEM, fourfold_op::SelectKind::List(list(None)), Vec::new());
+    let select = world.select(ITEM, SelectKind::List(list(None)), Vec::new());
     let snapshot = world.read(&admin(), vec![select.clone(), select], &[]).await.expect("a read");
     assert_eq!(snapshot.answers.len(), 2);
     // A store whose commits get their positions later says in the cursor what it has shown.
     let head = world.store.head(None).await;
-    assert_eq!(snapshot.cursor.epoch, head.epoch);
+    let cursor = snapshot.place().expect("a place");
+    assert_eq!(cursor.epoch, head.epoch);
     let budget = Budget { events_max: 10, bytes_max: 1 << 20 };
-    let tail = world.store.events(&snapshot.cursor, &Entities::All, budget).await.expect("a tail");
+    let tail = world.store.events(cursor, &Entities::All, budget).await.expect("a tail");
     assert_eq!((tail.events.len(), tail.through.after), (0, head.position), "a list's cursor is where its snapshot is");
+}
+
+async fn a_get_that_wants_a_cursor_has_its_snapshots(world: World) {
+    person_and_item(&world).await;
+    for entity in [PERSON, ITEM] {
+        for key in [1, 9] {
+            let get = world.select(entity, SelectKind::Get { key: Operand(0), cursor: true }, Vec::new());
+            let snapshot = world.read(&admin(), vec![get], &[id(key)]).await.expect("a read");
+            assert_eq!(matches!(snapshot.answers.as_slice(), [Answered::Row(Some(_))]), key == 1);
+            let head = world.store.head(None).await;
+            let budget = Budget { events_max: 10, bytes_max: 1 << 20 };
+            let tail = world.store.events(snapshot.place().expect("a place"), &Entities::All, budget).await.expect("a tail");
+            assert_eq!((tail.events.len(), tail.through.after), (0, head.position), "a get's cursor is where its snapshot is");
+        }
+    }
+}
+
+async fn person_and_item(world: &World) {
+    world.one(&admin(), create(PERSON, Some(id(1)), vec![(person::NAME, Value::text("Ann"))])).await;
+    world.item(1, "one", vec![]).await;
+}
+
+async fn plans_of_another_model_are_refused(world: World) {
+    person_and_item(&world).await;
+    // A person is one row; an item has rows of its own beside it.
+    let get = |entity, cursor| world.select(entity, SelectKind::Get { key: Operand(0), cursor }, Vec::new());
+    let people = world.select(PERSON, SelectKind::List(list(None)), Vec::new());
+    let alone = [get(PERSON, false), get(PERSON, true), get(ITEM, false), get(ITEM, true), people];
+    let reads: Vec<_> = alone.into_iter().map(|select| vec![select]).chain([vec![get(PERSON, false), get(PERSON, false)]]).collect();
+    for select in &reads {
+        world.read(&admin(), select.clone(), &[id(1)]).await.expect("a read");
+    }
+    let grown = grown();
+    let migration = world.store.migration(&grown).await.expect("a migration");
+    world.store.migrate(&grown, migration).await.expect("migrated");
+    for select in reads {
+        let what = format!("{select:?}");
+        assert_eq!(world.read(&admin(), select, &[id(1)]).await.expect_err(&what).code, ErrorCode::Unavailable, "{what}");
+    }
+    world.refused(&admin(), create(ITEM, Some(id(2)), vec![(item::TITLE, Value::text("two"))]), ErrorCode::Unavailable).await;
 }
 
 async fn a_past_deadline_is_refused(world: World) {
     world.item(1, "one", vec![]).await;
-    let select = world.select(ITEM, fourfold_op::SelectKind::List(list(None)), Vec::new());
+    let select = world.select(ITEM, SelectKind::List(list(None)), Vec::new());
     let operation = fourfold_op::Operation::Read(vec![select]);
     let prepared = fourfold_plan::prepare(&world.model, 1, &operation, &world.limits).expect("prepared");
     let Ok(fourfold_plan::Plan::Read(plans)) = prepared.bind(&admin(), &[]) else { panic!("not a read") };
     let past = fourfold_op::Deadline(Some(std::time::Instant::now()));
     let crate::StoreError::Refused(error) = world.store.read(&plans, &past).await.expect_err("too late");
-    assert_eq!(error.code, fourfold_op::ErrorCode::DeadlineExceeded);
+    assert_eq!(error.code, ErrorCode::DeadlineExceeded);
 }

@@ -185,7 +185,7 @@ impl World {
 
     /// The row with a key.
     pub async fn get(&self, who: &Context, entity: EntityId, key: Value) -> Option<Row> {
-        let select = self.select(entity, SelectKind::Get { key: Operand(0) }, Vec::new());
+        let select = self.select(entity, SelectKind::Get { key: Operand(0), cursor: false }, Vec::new());
         let snapshot = self.read(who, vec![select], &[key]).await.expect("a read");
         match snapshot.answers.into_iter().next() {
             Some(Answered::Row(record)) => record.map(|record| record.row),

@@ -32,7 +32,7 @@ impl Reading<'_> {
     fn answer(&mut self) -> Result<Answered, Error> {
         let fetch = self.plan.fetch();
         match &fetch.kind {
-            FetchKind::Key(param) => Ok(Answered::Row(self.one(fetch, *param)?)),
+            FetchKind::Key { param, .. } => Ok(Answered::Row(self.one(fetch, *param)?)),
             FetchKind::Page(page) => Ok(Answered::Page(self.root_page(fetch, page)?)),
             FetchKind::Groups(groups) => {
                 let rows = self.matching(fetch)?;

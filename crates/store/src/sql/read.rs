@@ -146,7 +146,7 @@ impl Compiler<'_> {
 
     fn kind(&self) -> KindSql {
         match &self.fetch.kind {
-            FetchKind::Key(_) => KindSql::Key,
+            FetchKind::Key { .. } => KindSql::Key,
             FetchKind::Keys => KindSql::Keys,
             FetchKind::Page(page) => KindSql::Page { total: page.total.map(|cap| (self.total(cap), cap)) },
             FetchKind::Groups(groups) => KindSql::Groups { columns: group_columns(groups), limit: groups.limit },
@@ -155,7 +155,7 @@ impl Compiler<'_> {
 
     fn rows(&self) -> Statement {
         match (&self.fetch.kind, self.link) {
-            (FetchKind::Key(key), _) => self.by_key(*key),
+            (FetchKind::Key { param, .. }, _) => self.by_key(*param),
             (FetchKind::Keys, _) => self.by_keys(KEY),
             (FetchKind::Page(page), Some(Link::Many(field))) => self.pages(page, field),
             (FetchKind::Page(page), _) => self.page(page, None),

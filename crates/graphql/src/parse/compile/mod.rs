@@ -168,7 +168,7 @@ impl<'a> Compiler<'a> {
             Query::One(entity) => {
                 let key = self.key(entity, group.field)?;
                 let (shape, reads) = self.row(entity, &group.sets)?;
-                selects.push(reads.select(entity, SelectKind::Get { key }));
+                selects.push(reads.select(entity, SelectKind::Get { key, cursor: true }));
                 Ok(Root::Row { place, shape })
             }
             Query::Many(entity) => {
