@@ -95,6 +95,14 @@ impl Fetch {
     pub fn width(&self) -> usize {
         self.columns.iter().chain(&self.owned).map(|field| usize::from(field.0) + 1).max().unwrap_or(0)
     }
+
+    /// Whether a condition on one of its rows goes through rows of a relation, of which there may be any number.
+    pub fn goes_through_rows(&self) -> bool {
+        let mut found = false;
+        let conditions = self.filter.iter().chain(self.masks.iter().map(|(_, mask)| mask));
+        conditions.for_each(|node| node.visit(&mut |part| found |= matches!(part, Node::Exists { .. })));
+        found
+    }
 }
 
 /// What a [`Fetch`] asks.

@@ -68,6 +68,11 @@ impl Target {
         Ok(Target { through_pooler: true, ..Target::of(url)? })
     }
 
+    /// Whether it is a pooler.
+    pub fn is_pooler(&self) -> bool {
+        self.through_pooler
+    }
+
     /// The servers, their ports and the database.
     pub fn place(&self) -> (Vec<String>, Vec<u16>, Option<String>) {
         let hosts = self.config.get_hosts().iter().map(|host| format!("{host:?}")).collect();
@@ -123,6 +128,11 @@ impl Connections {
             error => unavailable("the store cannot be reached now").with_private(error).into(),
         })?;
         Ok(Pooled::new(client, self.limits.clone(), self.target.through_pooler))
+    }
+
+    /// How many there can be.
+    pub fn most(&self) -> usize {
+        self.pool.status().max_size
     }
 
     /// Ends them all; none is made any more.

@@ -20,6 +20,7 @@ mod prune;
 mod read;
 mod redact;
 mod sequencer;
+mod shared;
 mod shown;
 pub mod source;
 mod system;
@@ -49,6 +50,7 @@ use connect::{Connections, MAINTENANCE_CONNECTIONS, Target};
 use error::{Fail, unavailable};
 use lent::Lent;
 use pooled::Pooled;
+use shared::Shared;
 use system::{STATE, Server, State, renamed_where_another};
 
 const CAPABILITIES: Capabilities =
@@ -71,6 +73,8 @@ pub struct PostgresStore {
 pub(crate) struct Inner {
     /// For reads and commits; they may lead through a pooler.
     pooled: Connections,
+    /// Those of them that several readers use at once.
+    shared: Shared,
     /// For what needs a session of its own; they lead to the server.
     direct: Connections,
     /// The server whose identity was checked last.
@@ -136,6 +140,7 @@ impl PostgresStore {
     fn begin(pooled: Connections, direct: Connections, state: State) -> Arc<PostgresStore> {
         let head = Head { epoch: state.epoch, position: state.position, floor: state.floor };
         let inner = Arc::new(Inner {
+            shared: Shared::of(&pooled),
             pooled,
             direct,
             checked: Mutex::new(state.server),

@@ -73,6 +73,11 @@ impl Pooled {
         !self.through_pooler
     }
 
+    /// Whether it has ended.
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
     /// What stops the connection.
     pub fn cancel_token(&self) -> tokio_postgres::CancelToken {
         self.client.cancel_token()

@@ -17,7 +17,7 @@ use futures_util::future::{BoxFuture, join, join_all, join3};
 use futures_util::{FutureExt, TryStreamExt, pin_mut};
 use tokio_postgres::RowStream;
 
-use at_once::{compiled, row_at_once};
+use at_once::{compiled, row_at_once, row_in_line};
 
 use crate::Inner;
 use crate::error::{Fail, all, late, misformed, sum_overflow, unavailable};
@@ -40,8 +40,11 @@ pub async fn read(inner: &Arc<Inner>, plans: &[ReadPlan], deadline: &Deadline) -
 }
 
 async fn read_in_time(inner: &Arc<Inner>, plans: &[ReadPlan], left: Option<Duration>) -> Result<Snapshot, Fail> {
+    if let Some(row) = row_in_line(inner, plans).await? {
+        return Ok(row);
+    }
     let lent = Lent::take(&inner.pooled).await?;
-    let read = match row_at_once(inner, &lent, plans, left).await {
+    let read = match row_at_once(inner, lent.client()?, plans, left).await {
         Ok(Some(snapshot)) => {
             lent.done();
             return Ok(snapshot);

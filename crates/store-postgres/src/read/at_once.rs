@@ -14,16 +14,31 @@ use futures_util::future::join;
 use super::{Keys, Reading, cursor, known, of_model};
 use crate::Inner;
 use crate::error::Fail;
-use crate::lent::Lent;
+use crate::pooled::Pooled;
 use crate::system::{STATE, STATE_COLUMNS, State};
 
 /// What every read must know: of which model the database is.
 const FINGERPRINT: &str = "SELECT fingerprint FROM fourfold_state";
 
+/// A row by its key, on a connection that others use too. `None` where the plans ask for more, or for what may take long, or none is shared now.
+pub async fn row_in_line(inner: &Inner, plans: &[ReadPlan]) -> Result<Option<Snapshot>, Fail> {
+    let [plan] = plans else { return Ok(None) };
+    if !compiled(plan)?.is_quick {
+        return Ok(None);
+    }
+    let Some(share) = inner.shared.join(&inner.pooled).await? else { return Ok(None) };
+    let client = share.client()?;
+    let read = row_at_once(inner, client, plans, None).await;
+    if matches!(read, Err(Fail::Stale)) {
+        client.forget_statements();
+    }
+    share.done();
+    read
+}
+
 /// A row by its key that nothing hangs on, and what the plan wants of the state: one statement, whose snapshot is its own. `None` where the plans
 /// ask for more.
-pub async fn row_at_once(inner: &Inner, lent: &Lent, plans: &[ReadPlan], left: Option<Duration>) -> Result<Option<Snapshot>, Fail> {
-    let client = lent.client()?;
+pub async fn row_at_once(inner: &Inner, client: &Pooled, plans: &[ReadPlan], left: Option<Duration>) -> Result<Option<Snapshot>, Fail> {
     let [plan] = plans else { return Ok(None) };
     let Some(text) = compiled(plan)?.at_once.as_ref().filter(|_| client.is_session()) else { return Ok(None) };
     let statement = client.prepared(text).await?;
@@ -59,6 +74,8 @@ pub struct Compiled {
     pub sql: FetchSql,
     /// What is wanted of the state, and the row by its key, where that is all.
     at_once: Option<String>,
+    /// Whether that takes no longer than finding rows by their keys.
+    is_quick: bool,
 }
 
 /// The statements of a plan, made once.
@@ -70,7 +87,8 @@ pub fn compiled(plan: &ReadPlan) -> Result<&Compiled, Fail> {
         let state = if shape.wants_cursor() { STATE } else { FINGERPRINT };
         let at_once =
             alone.then(|| format!("SELECT s.*, r.* FROM ({state}) AS s LEFT JOIN (SELECT TRUE, q.* FROM ({rows}) AS q) AS r ON TRUE"));
-        Arc::new(Compiled { sql, at_once })
+        let is_quick = at_once.is_some() && !shape.fetch().goes_through_rows();
+        Arc::new(Compiled { sql, at_once, is_quick })
     });
     compiled.downcast_ref().ok_or_else(|| Error::internal("a plan compiled by another store").into())
 }
