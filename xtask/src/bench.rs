@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::workspace::Workspace;
-use crate::{gate, process, services};
+use crate::{process, selection, services};
 
 /// What is measured of requests.
 const REQUESTS: &str = "requests";
@@ -24,7 +24,7 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool, String> 
     let is_postgres = |name: &&str| *name == POSTGRES;
     build(workspace, &["--package", "fourfold-bench"])?;
     if parts.iter().any(is_postgres) && services::missing(POSTGRES).is_none() {
-        build(workspace, gate::whole_binary())?;
+        build(workspace, &[&["--package", "fourfold"], selection::features()].concat())?;
         // Cargo gives the shipped one the same name.
         std::fs::copy(built.join("fourfold"), built.join(WHOLE)).map_err(|error| format!("`{WHOLE}`: {error}"))?;
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::process::{Ended, lines, run as execute};
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{outside, tidy, tools};
+use crate::{outside, selection, tidy, tools};
 
 struct Step {
     name: &'static str,
@@ -21,7 +21,7 @@ const STEPS: &[Step] = &[
     Step { name: "deny", what: "licences, bans and sources of dependencies", run: tools::deny },
     Step { name: "clippy", what: "no warning in any target", run: clippy },
     Step { name: "doc", what: "no warning in the documentation", run: doc },
-    Step { name: "release", what: "the release binary", run: release },
+    Step { name: "release", what: "the release binaries", run: release },
     Step { name: "tests", what: "cargo test", run: tests },
     Step { name: "outside", what: "other people's clients and linters", run: |workspace| outside::run(workspace, &[]) },
 ];
@@ -85,9 +85,9 @@ fn fmt(workspace: &Workspace) -> Tally {
 /// As it is built, and the binary with all that it can be built with.
 fn clippy(workspace: &Workspace) -> Tally {
     let mut tally = Tally::default();
-    for (of, what) in [(workspace_packages(), "clippy"), (whole_binary(), "clippy with features")] {
+    for (features, what) in [(&[][..], "clippy"), (selection::features(), "clippy with features")] {
         let mut cargo = workspace.command("cargo");
-        cargo.arg("clippy").args(of).args(["--all-targets", "--locked", "--", "-D", "warnings"]);
+        cargo.arg("clippy").args(selection::packages()).args(features).args(["--all-targets", "--locked", "--", "-D", "warnings"]);
         tally.add(Tally::of(execute(&mut cargo), &format!("{what}: see the warnings above")));
     }
     tally
@@ -95,30 +95,29 @@ fn clippy(workspace: &Workspace) -> Tally {
 
 fn doc(workspace: &Workspace) -> Tally {
     let mut cargo = workspace.command("cargo");
-    cargo.arg("doc").args(workspace_packages()).args(["--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings");
+    cargo.arg("doc").args(selection::packages()).args(["--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings");
     Tally::of(execute(&mut cargo), "doc: see the warnings above")
 }
 
 fn release(workspace: &Workspace) -> Tally {
-    let built = execute(workspace.command("cargo").args(["build", "--release", "--package", "fourfold", "--locked"]));
-    Tally::of(built, "release: the binary does not build")
+    Tally::of(execute(&mut selection::release(workspace)), "release: the binaries do not build")
 }
 
 /// `cargo test` of the whole workspace, its tests counted one by one. Process tests find the release binary by
 /// `FOURFOLD_BIN`.
 fn tests(workspace: &Workspace) -> Tally {
-    let mut tally = cargo_test(workspace, workspace_packages(), &[]);
+    let mut tally = cargo_test(workspace, &[], &[]);
     if let Some(why) = tools::missing_for_librdkafka() {
         tally.add(Tally::skip(format!("tests: fourfold-connect-kafka: {why}")));
     }
     // Over the other stores, and with sinks: what needs a binary that is built with them.
-    tally.add(cargo_test(workspace, &[whole_binary(), &["--test", "process"]].concat(), &["postgres::"]));
+    tally.add(cargo_test(workspace, &[selection::features(), &["--test", "process"]].concat(), &["postgres::"]));
     tally
 }
 
 fn cargo_test(workspace: &Workspace, of: &[&str], filter: &[&str]) -> Tally {
     let mut cargo = workspace.command("cargo");
-    cargo.arg("test").args(of).args(["--locked", "--no-fail-fast", "--"]).args(filter);
+    cargo.arg("test").args(selection::packages()).args(of).args(["--locked", "--no-fail-fast", "--"]).args(filter);
     if workspace.binary().is_file() {
         cargo.env("FOURFOLD_BIN", workspace.binary());
     }
@@ -134,22 +133,6 @@ fn cargo_test(workspace: &Workspace, of: &[&str], filter: &[&str]) -> Tally {
         Ended::Failed => {}
     }
     tally
-}
-
-/// All packages, but for the crate that librdkafka is built for where its builder is not there.
-fn workspace_packages() -> &'static [&'static str] {
-    match tools::missing_for_librdkafka() {
-        Some(_) => &["--workspace", "--exclude", "fourfold-connect-kafka"],
-        None => &["--workspace"],
-    }
-}
-
-/// The binary with all features that can be built here.
-pub fn whole_binary() -> &'static [&'static str] {
-    match tools::missing_for_librdkafka() {
-        Some(_) => &["--package", "fourfold", "--features", "postgres"],
-        None => &["--package", "fourfold", "--features", "kafka,postgres"],
-    }
 }
 
 /// Reads one line of libtest: `test NAME ... FAILED`, or `test result: ok. 3 passed; 0 failed; 1 ignored; …`.

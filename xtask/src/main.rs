@@ -9,6 +9,7 @@ mod gate;
 mod ledger;
 mod outside;
 mod process;
+mod selection;
 mod server;
 mod services;
 mod tally;

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::process::{self, Ended};
+use crate::selection;
 use crate::server::Server;
 use crate::services;
 use crate::tally::Tally;
@@ -192,8 +193,8 @@ fn built(workspace: &Workspace, variable: &str, package: &str) -> Result<PathBuf
     if let Some(binary) = std::env::var_os(variable) {
         return Ok(PathBuf::from(binary));
     }
-    let built = process::run(workspace.command("cargo").args(["build", "--release", "--package", package, "--locked"]));
-    if built { Ok(workspace.target.join("release").join(package)) } else { Err(format!("the release build of `{package}` fails")) }
+    let built = process::run(&mut selection::release(workspace));
+    if built { Ok(workspace.target.join("release").join(package)) } else { Err("the release build fails".to_owned()) }
 }
 
 /// The binary that `FOURFOLD_KAFKA_BIN` names, else a copy of the release build with Kafka and PostgreSQL in it.
@@ -201,8 +202,7 @@ fn built_with_kafka(workspace: &Workspace, home: &Path) -> Result<PathBuf, Strin
     if let Some(binary) = std::env::var_os("FOURFOLD_KAFKA_BIN") {
         return Ok(PathBuf::from(binary));
     }
-    let arguments = ["build", "--release", "--package", "fourfold", "--features", "kafka,postgres", "--locked"];
-    if !process::run(workspace.command("cargo").args(arguments)) {
+    if !process::run(selection::release(workspace).args(selection::features())) {
         return Err("the release build of `fourfold` with `kafka,postgres` fails".to_owned());
     }
     let copy = home.join("fourfold-kafka");
@@ -210,7 +210,7 @@ fn built_with_kafka(workspace: &Workspace, home: &Path) -> Result<PathBuf, Strin
     let _ = std::fs::remove_file(&copy);
     std::fs::copy(workspace.binary(), &copy).map_err(|error| format!("{}: {error}", copy.display()))?;
     // So that whoever asks for the usual one finds it there.
-    if !process::run(workspace.command("cargo").args(["build", "--release", "--package", "fourfold", "--locked"])) {
+    if !process::run(&mut selection::release(workspace)) {
         return Err("the release build of `fourfold` fails".to_owned());
     }
     Ok(copy)
