@@ -31,6 +31,11 @@ impl Lent {
 
     /// Gives it back: its transaction has ended.
     pub fn done(mut self) {
+        self.give_back();
+    }
+
+    /// The same, where it is held by what ends.
+    pub fn give_back(&mut self) {
         self.client = None;
     }
 

@@ -25,7 +25,7 @@ pub struct Shared {
 
 /// A connection with its readers.
 struct Session {
-    lent: Option<Lent>,
+    lent: Lent,
     /// A reader went away before its answer came, so something may hold up what is sent now.
     left: AtomicBool,
 }
@@ -64,7 +64,7 @@ impl Shared {
         if let Some(limit) = client.limit(None) {
             client.batch_execute(&limit).await?;
         }
-        let session = Arc::new(Session { lent: Some(lent), left: AtomicBool::new(false) });
+        let session = Arc::new(Session { lent, left: AtomicBool::new(false) });
         *place = Arc::downgrade(&session);
         Ok(Some(Share::of(session)))
     }
@@ -72,16 +72,16 @@ impl Shared {
 
 impl Session {
     fn is_sound(&self) -> bool {
-        let open = self.lent.as_ref().and_then(|lent| lent.client().ok()).is_some_and(|client| !client.is_closed());
-        open && !self.left.load(Ordering::Acquire)
+        let is_open = self.lent.client().is_ok_and(|client| !client.is_closed());
+        is_open && !self.left.load(Ordering::Acquire)
     }
 }
 
 impl Drop for Session {
     /// After its last reader. Where one has left, what it asked for is cancelled and the connection ended.
     fn drop(&mut self) {
-        if let Some(lent) = self.lent.take().filter(|_| !*self.left.get_mut()) {
-            lent.done();
+        if !*self.left.get_mut() {
+            self.lent.give_back();
         }
     }
 }
@@ -96,10 +96,7 @@ impl Share {
     /// # Errors
     /// As [`Lent::client`].
     pub fn client(&self) -> Result<&Pooled, Fail> {
-        match &self.session.lent {
-            Some(lent) => lent.client(),
-            None => Err(fourfold_op::Error::internal("a shared connection was used after its end").into()),
-        }
+        self.session.lent.client()
     }
 
     /// Gives it back: the statement's answer is here.

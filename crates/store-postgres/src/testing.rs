@@ -231,6 +231,16 @@ impl Server {
         run(psql.args(self.psql(database)).args(["-c", statement])).unwrap_or_else(|error| panic!("{statement}: {error}"))
     }
 
+    /// Sessions of a database that wait for a lock.
+    ///
+    /// # Panics
+    /// As [`Server::execute`].
+    pub fn waiting(&self, database: &str) -> usize {
+        let count = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        let said = self.execute(database, count);
+        said.trim().parse().unwrap_or_else(|_| panic!("no count: {said}"))
+    }
+
     /// Ends the server at once, as a crash does.
     pub fn stop(&self) {
         let Some(mut child) = self.child().take() else { return };

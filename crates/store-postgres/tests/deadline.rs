@@ -38,15 +38,7 @@ async fn a_statement_is_ended_by_the_server_at_the_deadline_of_its_request() {
         let deadline = Deadline(Some(begun + Duration::from_millis(700)));
         let store = world.store.clone();
         let read = tokio::spawn(async move { store.read(&plans, &deadline).await.err() });
-        let waiting = || {
-            server
-                .execute(
-                    &name_of(&direct),
-                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()",
-                )
-                .trim()
-                != "0"
-        };
+        let waiting = || server.waiting(&name_of(&direct)) != 0;
         while !waiting() {
             tokio::task::yield_now().await;
         }

@@ -14,8 +14,6 @@ use fourfold_store_postgres::{PostgresStore, testing};
 use tokio::task::JoinHandle;
 use tokio_postgres::NoTls;
 
-const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-
 /// A store of some connections, whose people are locked.
 struct Locked {
     world: World,
@@ -43,9 +41,9 @@ impl Locked {
     }
 
     /// Until so many sessions wait for the lock.
-    async fn until_waiting(&self, sessions: &str) {
+    async fn until_waiting(&self, sessions: usize) {
         let begun = Instant::now();
-        while self.server.execute(&self.name, WAITING).trim() != sessions {
+        while self.server.waiting(&self.name) != sessions {
             assert!(begun.elapsed() < Duration::from_secs(10), "{sessions} sessions do not wait");
             tokio::task::yield_now().await;
         }
@@ -57,10 +55,10 @@ impl Locked {
 async fn gets_that_wait_leave_connections_for_others() {
     let Some(locked) = Locked::new(12).await else { return };
     let readers: Vec<_> = (0..90).map(|_| locked.reader()).collect();
-    locked.until_waiting("3").await;
+    locked.until_waiting(3).await;
     locked.world.item(1, "one", vec![]).await;
     assert_eq!(locked.world.titles(&admin(), fourfold_model::Expr::all(Vec::new())).await, ["one"]);
-    assert_eq!(locked.server.execute(&locked.name, WAITING).trim(), "3");
+    assert_eq!(locked.server.waiting(&locked.name), 3);
     locked.locking.batch_execute("ROLLBACK").await.unwrap();
     for reader in readers {
         let row = reader.await.unwrap().expect("the row is there");
@@ -73,17 +71,17 @@ async fn gets_that_wait_leave_connections_for_others() {
 async fn who_leaves_takes_the_connection_along_when_all_have_left() {
     let Some(locked) = Locked::new(4).await else { return };
     let leaves = locked.reader();
-    locked.until_waiting("1").await;
+    locked.until_waiting(1).await;
     let stays = locked.reader();
     // On this one thread a reader goes on until it waits for its answer.
     tokio::task::yield_now().await;
     leaves.abort();
     assert!(leaves.await.is_err_and(|error| error.is_cancelled()));
     let comes = locked.reader();
-    locked.until_waiting("2").await;
+    locked.until_waiting(2).await;
     stays.abort();
     assert!(stays.await.is_err_and(|error| error.is_cancelled()));
-    locked.until_waiting("1").await;
+    locked.until_waiting(1).await;
     locked.locking.batch_execute("ROLLBACK").await.unwrap();
     assert!(comes.await.unwrap().is_some());
 }
